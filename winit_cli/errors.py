@@ -1,0 +1,76 @@
+"""Every error that winit raises on purpose.
+
+    WinitError            exit 1   something outside winit's control went wrong
+    ├── UsageError        exit 2   the command line or the environment does not fit the request
+    │   ├── ConfigError   exit 2   faults of a config, all of them at once
+    │   └── DataError     exit 2   a data set that cannot be used as asked
+    │       └── MissingDataError   its files are not on disk; downloading them cures it
+    ├── StorageError      exit 1   disk, permission or network refused
+    └── LockedError       exit 4   another live process owns the run
+
+A message says what was wrong, what is allowed and what to do next. Only
+``winit_cli.cli`` catches these and turns them into exit codes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+class WinitError(Exception):
+    """Base of all errors with a message meant for the user."""
+
+    exit_code = 1
+
+
+class UsageError(WinitError):
+    """The request cannot be carried out as written."""
+
+    exit_code = 2
+
+
+class DataError(UsageError):
+    """The data set cannot be used as asked."""
+
+
+class MissingDataError(DataError):
+    """The data set's files are not on disk yet."""
+
+
+class StorageError(WinitError):
+    """Disk, permission or network refused."""
+
+
+class LockedError(WinitError):
+    """Another live process is writing the same run."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault of a config: where it stands (``file:line:column`` or an option) and what is wrong."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class ConfigError(UsageError):
+    """All faults of one config."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+def known(name: str, names: Iterable[str]) -> str:
+    """Say which names exist, the nearest first: ``did you mean 'relu'? (known: …)``."""
+    names = list(names)
+    listed = f"known: {', '.join(names)}"
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    return f"did you mean '{near[0]}'? ({listed})" if near else listed

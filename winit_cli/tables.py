@@ -1,0 +1,83 @@
+"""Tables of named rows (schemes, models, data sets) and the options their functions take.
+
+A row's options are the keyword-only parameters of its function: names, types, bounds and defaults
+stand in the signature alone, and validation, ``winit list`` and the JSON Schema are derived from it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Annotated, Any, Protocol, TypeVar, get_type_hints
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+
+from winit_cli.errors import UsageError, known
+
+
+def _not_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("expected a number, got true or false")
+    return value
+
+
+PositiveInt = Annotated[int, Field(strict=True, ge=1)]
+NonNegativeInt = Annotated[int, Field(strict=True, ge=0)]
+Int = Annotated[int, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+Number = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)]
+PositiveNumber = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False, gt=0)]
+NonNegativeNumber = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False, ge=0)]
+
+
+class Strict(BaseModel):
+    """A frozen pydantic model that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Named(Protocol):
+    """What all rows share."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def aliases(self) -> tuple[str, ...]: ...
+
+
+RowT = TypeVar("RowT", bound=Named)
+
+
+def table(*rows: RowT) -> dict[str, RowT]:
+    """Rows by name; a name or alias used twice is a programming error."""
+    spelled = [name for row in rows for name in (row.name, *row.aliases)]
+    assert len(spelled) == len(set(spelled)), f"a name or alias is used twice: {sorted(spelled)}"
+    return {row.name: row for row in rows}
+
+
+def find(rows: Mapping[str, RowT], name: str, kind: str) -> RowT:
+    """The row called ``name`` (an alias, other case or torch's trailing underscore will do).
+
+    Raises:
+        UsageError: no row has that name; the message names the nearest one.
+    """
+    wanted = name.strip().lower().replace("-", "_").rstrip("_")
+    for row in rows.values():
+        if wanted == row.name or wanted in row.aliases:
+            return row
+    spelled = [alias for row in rows.values() for alias in (row.name, *row.aliases)]
+    raise UsageError(f"unknown {kind} '{name}'; {known(name, spelled)}")
+
+
+@cache
+def options_of(function: Callable[..., Any]) -> type[Strict]:
+    """The pydantic model of a function's options, its keyword-only parameters."""
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {
+        name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    title = getattr(function, "__name__", "options")
+    return create_model(title, __base__=Strict, **fields)
