@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
-
 def seed_of(*key: str | int) -> int:
     """The 32-bit seed of a key: the first four bytes of the SHA-256 of its JSON text."""
     digest = hashlib.sha256(json.dumps(key).encode()).digest()
@@ -29,7 +28,7 @@ def generator(*key: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(*key))
 
 
-class DrawFrom(TorchDispatchMode):
+class DrawFrom(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Hand our generators to code that would draw from the global one.
 
     ``nn.Module.reset_parameters`` takes no generator and ``nn.init.sparse_`` draws its mask without
@@ -39,7 +38,7 @@ class DrawFrom(TorchDispatchMode):
     """
 
     def __init__(self, pick: Callable[[Tensor | None], torch.Generator]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.pick = pick
 
     def __torch_dispatch__(

@@ -1,0 +1,5 @@
+"""``python -m winit_cli``."""
+
+from winit_cli.cli import main
+
+main()

@@ -1,0 +1,53 @@
+"""The command line: one file per command. Heavy libraries are imported inside commands, so ``--help`` is quick."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from winit_cli import __version__
+from winit_cli.cli.check import check
+from winit_cli.cli.compare import compare
+from winit_cli.cli.explain import explain
+from winit_cli.cli.listing import list_
+from winit_cli.cli.report import report
+from winit_cli.cli.run import run
+from winit_cli.cli.starter import download, init, schema
+
+app = typer.Typer(
+    name="winit",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Compare weight-initialization schemes in PyTorch: which one should this network start from, and how sure "
+    "are we?",
+)
+data = typer.Typer(no_args_is_help=True, help="Full data sets.")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"winit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+for command in (run, compare, report, check, explain, init, schema):
+    app.command()(command)
+app.command("list")(list_)
+data.command()(download)
+app.add_typer(data, name="data")
+
+
+def main() -> None:
+    """Entry point of the ``winit`` script."""
+    app()

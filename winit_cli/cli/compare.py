@@ -1,0 +1,94 @@
+"""``winit compare``: an experiment without a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from winit_cli.cli.guard import guarded
+from winit_cli.cli.options import RESULTS, Device, Engine, Fresh, Json, NoColor, Quiet, Results, Settings
+from winit_cli.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from winit_cli.config import Document
+
+
+@guarded
+def compare(
+    schemes: Annotated[
+        str, typer.Option("--schemes", metavar="A,B,…", help="Schemes, with options after a colon: normal:std=0.01")
+    ],
+    model: Annotated[str, typer.Option("--model", help="A model: winit list models")] = "mlp",
+    data: Annotated[str, typer.Option("--data", help="A data set: winit list data")] = "mnist",
+    lr: Annotated[str, typer.Option("--lr", help="Learning rates, separated by commas.")] = "0.05",
+    seeds: Annotated[str, typer.Option("--seeds", help="How many seeds, or a list like 3,5,8.")] = "10",
+    steps: Annotated[str, typer.Option("--steps", help="Updates per trial.")] = "200",
+    settings: Settings = [],  # noqa: B006
+    results: Results = RESULTS,
+    device: Device = "auto",
+    engine: Engine = None,
+    fresh: Fresh = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Compare schemes from the command line and print the ranked table; config.yaml in the run repeats it."""
+    from winit_cli.cli.run import execute
+    from winit_cli.cli.sources import resolve
+
+    terminal = Terminal(json, quiet, no_color)
+    given = {"model": model, "data": data, "train.lr": lr, "seeds": seeds, "train.steps": steps}
+    config = resolve(document(schemes, given), settings, engine)
+    result, failed = execute(config, terminal, results, device, fresh)
+    terminal.document(result)
+    if failed:
+        raise SystemExit(1)
+
+
+def document(schemes: str, given: dict[str, str]) -> Document:
+    """The document that the options amount to, with the options as its places."""
+    from winit_cli.config import Document
+    from winit_cli.config.override import assign
+
+    entries = [entry_of(text) for text in _split(schemes)]
+    made = Document({"name": "compare", "schemes": entries, "train": {}}, "the command line")
+    made.places[("schemes",)] = "--schemes"
+    for index, text in enumerate(_split(schemes)):
+        made.places[("schemes", index)] = f"--schemes {text}"
+    for key, text in given.items():
+        option = f"--{key.rsplit('.', 1)[-1]} {text}"
+        value = text if key in ("model", "data") else _numbers(text)
+        assign(made, tuple(key.split(".")), value, option)
+    return made
+
+
+def _numbers(text: str) -> Any:
+    """``10`` as a number, ``3,5`` as a list; what is not a number stays text and is refused later."""
+    from winit_cli.config.document import parse_value
+
+    parts = [parse_value(part) if part.strip() else part for part in text.split(",")]
+    return parts if len(parts) > 1 else parts[0]
+
+
+def _split(schemes: str) -> list[str]:
+    """Entries separated by commas; ``std=…`` after a comma is one more option of the entry before."""
+    entries: list[str] = []
+    for part in (part.strip() for part in schemes.split(",")):
+        is_option = "=" in part and ":" not in part.split("=")[0]
+        if is_option and entries:
+            entries[-1] += f":{part}"
+        elif part:
+            entries.append(part)
+    return entries
+
+
+def entry_of(text: str) -> Any:
+    """``normal:std=0.001`` as an entry labelled ``normal std=0.001``."""
+    from winit_cli.config.document import parse_value
+
+    name, *options = text.split(":")
+    if not options:
+        return name
+    pairs = [option.partition("=") for option in options]
+    return {"scheme": name, "label": " ".join([name, *options]), **{key: parse_value(v) for key, _, v in pairs}}

@@ -1,0 +1,111 @@
+"""``winit list``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from winit_cli.cli.guard import guarded
+from winit_cli.cli.options import RESULTS, Json, NoColor, Results
+from winit_cli.cli.terminal import Terminal
+
+
+class What(StrEnum):
+    """What can be listed."""
+
+    schemes = "schemes"
+    models = "models"
+    data = "data"
+    runs = "runs"
+
+
+@guarded
+def list_(
+    what: Annotated[What, typer.Argument(help="What to list.")],
+    results: Results = RESULTS,
+    json: Json = False,
+    no_color: NoColor = False,
+) -> None:
+    """List the schemes, models, data sets or runs there are."""
+    rows = {What.schemes: _schemes, What.models: _models, What.data: _data}
+    found = _runs(results) if what is What.runs else rows[what]()
+    terminal = Terminal(json, no_color=no_color)
+    terminal.document(found)
+    if not found:
+        terminal.note(f"no runs under {results}; make one with: winit run mnist")
+        return
+    table = Table(box=box.SIMPLE_HEAD if terminal.out.is_terminal else None, pad_edge=False)
+    for name in found[0]:
+        table.add_column(name, overflow="fold")
+    for row in found:
+        table.add_row(*(escape(str(value)) for value in row.values()))
+    terminal.print(table)
+
+
+def _schemes() -> list[dict[str, Any]]:
+    from winit_cli.schemes import SCHEMES
+
+    return [
+        {
+            "name": row.name,
+            "family": row.family,
+            "options": _options(row.options),
+            "fills": row.applies_to,
+            "summary": row.summary,
+            "aliases": ", ".join(row.aliases),
+        }
+        for row in SCHEMES.values()
+    ]
+
+
+def _models() -> list[dict[str, Any]]:
+    from winit_cli.models import MODELS
+
+    return [{"name": row.name, "options": _options(row.options), "summary": row.summary} for row in MODELS.values()]
+
+
+def _data() -> list[dict[str, Any]]:
+    from winit_cli.data import DATASETS
+    from winit_cli.tables import options_of
+
+    return [
+        {"name": row.name, "options": _options(options_of(row.load)), "summary": row.summary}
+        for row in DATASETS.values()
+    ]
+
+
+def _runs(results: Path) -> list[dict[str, Any]]:
+    from winit_cli.store.runs import run_facts, runs
+
+    found = []
+    for path in reversed(runs(results)):
+        facts = run_facts(path)
+        status, config = facts.get("status", {}), facts.get("config", {})
+        counts = {name: count for name, count in status.get("trials", {}).items() if count}
+        found.append(
+            {
+                "run": path.name,
+                "state": status.get("state", "unreadable"),
+                "trials": ", ".join(f"{count} {name}" for name, count in counts.items()),
+                "model": config.get("model", {}).get("name", ""),
+                "data": config.get("data", {}).get("name", ""),
+                "started": facts.get("env", {}).get("started", ""),
+            }
+        )
+    return found
+
+
+def _options(cls: Any) -> str:
+    """``gain=1.0, mode=fan_in``; an option without a default stands alone."""
+    fields = cls.model_fields.items()
+    return ", ".join(name if field.is_required() else f"{name}={_short(field.default)}" for name, field in fields)
+
+
+def _short(value: Any) -> str:
+    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)

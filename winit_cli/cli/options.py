@@ -1,0 +1,22 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Settings = Annotated[
+    list[str],
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a value of the config: -s train.lr=0.1"),
+]
+Results = Annotated[Path, typer.Option("--results", envvar="WINIT_RESULTS", help="Directory that holds the runs.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Engine = Annotated[str | None, typer.Option("--engine", help="auto or serial; default: the config's.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Train everything again, in a sibling directory.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colours (as does NO_COLOR).")]
+
+RESULTS = Path("results")

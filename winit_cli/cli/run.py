@@ -1,0 +1,66 @@
+"""``winit run`` and what it shares with ``winit compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from winit_cli.cli.guard import guarded
+from winit_cli.cli.options import RESULTS, Device, Engine, Fresh, Json, NoColor, Quiet, Results, Settings
+from winit_cli.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from winit_cli.config import Config
+
+
+@guarded
+def run(
+    configs: Annotated[
+        list[str], typer.Argument(metavar="CONFIG…", help="A YAML file, or the name of a packaged one.")
+    ],
+    settings: Settings = [],  # noqa: B006
+    results: Results = RESULTS,
+    device: Device = "auto",
+    engine: Engine = None,
+    fresh: Fresh = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Run experiments: train what is missing, show the result. The same command resumes or shows again."""
+    from winit_cli.cli.sources import load
+
+    terminal = Terminal(json, quiet, no_color)
+    loaded = [load(text, settings, engine) for text in configs]
+    documents = [execute(config, terminal, results, device, fresh) for config in loaded]
+    terminal.document(documents[0][0] if len(documents) == 1 else [document for document, _ in documents])
+    if any(failed for _, failed in documents):
+        raise SystemExit(1)
+
+
+def execute(
+    config: Config, terminal: Terminal, results: Path, device: str, fresh: bool
+) -> tuple[dict[str, object], bool]:
+    """Run one config and show its ranked table; return the JSON document and whether a trial failed."""
+    from winit_cli.cli import standing
+    from winit_cli.cli.progress import reporting
+    from winit_cli.cli.sources import spoken_notes
+    from winit_cli.environment import resolve_device
+    from winit_cli.plan import make_plan
+    from winit_cli.runner import run_plan
+    from winit_cli.store.frames import read_run
+
+    plan = make_plan(config, resolve_device(device), download=True)
+    for note in [*spoken_notes(config), *dict.fromkeys(n for s in plan.settings for n in s.dataset.notes)]:
+        terminal.note(note)
+    with reporting(terminal) as reporter:
+        result = run_plan(plan, results, reporter, fresh=fresh)
+    if result.was_complete:
+        terminal.note("complete already; nothing to train (--fresh trains it again)")
+    frames = read_run(result.directory)
+    if not terminal.json:
+        standing.show(terminal, frames)
+        terminal.print(f"\n{result.directory}  [dim](plots and tables: winit report {result.directory.name})[/dim]")
+    return standing.document(frames), result.counts["failed"] > 0

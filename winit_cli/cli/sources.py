@@ -1,0 +1,60 @@
+"""Find a config: a file, or the name of one that ships with winit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from winit_cli.errors import UsageError, known
+
+if TYPE_CHECKING:
+    from winit_cli.config import Config, Document
+
+
+def packaged() -> dict[str, Path]:
+    """The configs that ship with winit, by name: inside the package, or beside it in a source checkout."""
+    inside = Path(__file__).parent.parent / "configs"
+    folder = inside if inside.is_dir() else Path(__file__).parent.parent.parent / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load(text: str, settings: list[str], engine: str | None) -> Config:
+    """Resolve the config that a command-line argument names, with its ``-s`` overrides.
+
+    Raises:
+        UsageError, ConfigError: it does not exist or has faults.
+    """
+    from winit_cli.config import read
+
+    path = Path(text)
+    if not path.exists() and path.suffix not in (".yaml", ".yml") and len(path.parts) == 1:
+        shipped = packaged()
+        if text not in shipped:
+            raise UsageError(f"no file '{text}' and no packaged config of that name; {known(text, shipped)}")
+        path = shipped[text]
+    return resolve(read(path), settings, engine)
+
+
+def resolve(document: Document, settings: list[str], engine: str | None) -> Config:
+    """Resolve a document with overrides from the command line."""
+    from winit_cli.config import override
+    from winit_cli.config import resolve as resolve_document
+    from winit_cli.config.override import assign
+
+    for setting in settings:
+        override(document, setting)
+    if engine is not None:
+        assign(document, ("engine",), engine, f"--engine {engine}")
+    return resolve_document(document)
+
+
+def spoken_notes(config: Config) -> list[str]:
+    """What is said aloud of a config: bare names that mean torch's defaults."""
+    bare = {"uniform": "U(0, 1)", "normal": "N(0, 1)"}
+    notes = []
+    for entry in config.base.schemes:
+        scheme, use = entry.recipe.scheme, entry.recipe.others
+        defaults = use is not None and use.options in ({"a": 0.0, "b": 1.0}, {"mean": 0.0, "std": 1.0})
+        if scheme in bare and defaults:
+            notes.append(f"{entry.label}: torch's {bare[scheme]}; set its options for another width")
+    return notes

@@ -1,0 +1,84 @@
+"""The ranked table at the end of a run, and its JSON."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from winit_cli.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from winit_cli.store.frames import RunFrames
+
+
+def show(terminal: Terminal, run: RunFrames) -> None:
+    """Print the ranked table of a run."""
+    from winit_cli.stats import ranking
+
+    rows = ranking(run.trials, run.gradients, run.labels, task=run.data["task"]).to_dict("records")
+    console = terminal.out
+    columns = _columns(run, rows, console.width)
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
+    for name, _, justify in columns:
+        table.add_column(name, justify=justify, no_wrap=name != "label", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(row) for _, cell, _ in columns))
+    terminal.print(table)
+    for line in _explanations(run, rows):
+        terminal.print(f"[dim]{escape(line)}[/dim]")
+
+
+def document(run: RunFrames) -> dict[str, Any]:
+    """The ranking with where it comes from, for ``--json``."""
+    from winit_cli.stats import ranking
+
+    frame = ranking(run.trials, run.gradients, run.labels, task=run.data["task"])
+    rows = frame.astype(object).to_dict("records")
+    return {"run": str(run.path), **run.status, "task": run.data["task"], "ranking": rows}
+
+
+def _columns(run: RunFrames, rows: list[Any], width: int) -> list[tuple[str, Any, Any]]:
+    """Name, text of a row and alignment of each column that says something and fits the width."""
+    several_rates = len({row["lr"] for row in rows}) > 1
+    accuracy = [("test accuracy", lambda row: _interval(row, "accuracy"), "right")]
+    columns: list[tuple[str, Any, Any]] = [
+        ("#", lambda row: str(row["rank"]), "right"),
+        ("label", lambda row: escape(str(row["label"])), "left"),
+        *([("lr", lambda row: f"{row['lr']:g}", "right")] if several_rates else []),
+        *(accuracy if run.data["task"] == "classification" else []),
+        ("test loss", lambda row: _interval(row, "loss"), "right"),
+        ("seeds", lambda row: str(row["n"]), "right"),
+        ("diverged", lambda row: str(row["diverged"] or "-"), "right"),
+        ("stuck", lambda row: str(row["stuck"] or "-"), "right"),
+    ]
+    if width >= 100:
+        columns.append(("first |grad|", lambda row: _short(row["first_grad"]), "right"))
+        columns.append(("last |grad|", lambda row: _short(row["last_grad"]), "right"))
+    return columns
+
+
+def _interval(row: Any, name: str) -> str:
+    """Mean ± half the 95 % interval."""
+    mean, half = row[name], (row[f"{name}_high"] - row[f"{name}_low"]) / 2
+    if math.isnan(mean):
+        return "-"
+    return _short(mean) if math.isnan(half) else f"{_short(mean)} ± {half:.2g}"
+
+
+def _short(value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return f"{value:.3f}" if 0.01 <= abs(value) < 1000 else f"{value:.2g}"
+
+
+def _explanations(run: RunFrames, rows: list[Any]) -> list[str]:
+    lines = ["mean ± half of the 95 % Student-t interval over seeds; |grad| is the gradient norm at step 0"]
+    if any(row["diverged"] for row in rows):
+        lines.append("diverged trials have no finals: the means are over the others, the ranking counts them as worst")
+    if any(row["stuck"] for row in rows):
+        lines.append(f"stuck: not 1 % better than always predicting the same (loss {run.data['constant_loss']:.4g})")
+    return lines

@@ -1,0 +1,70 @@
+"""The terminal: tables on stdout, progress and errors on stderr, one JSON document with ``--json``."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+PIPED_WIDTH = 200  # rows are not wrapped for a program that reads them
+
+
+class _Console(Console):
+    """A console that lets a closed pipe end the command instead of exiting by itself."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Where a command writes. ``json`` replaces what it prints on stdout by one document."""
+
+    json: bool = False
+    quiet: bool = False
+    no_color: bool = False
+
+    @property
+    def out(self) -> Console:
+        """Standard output."""
+        return self._console(stderr=False)
+
+    @property
+    def err(self) -> Console:
+        """Standard error."""
+        return self._console(stderr=True)
+
+    def print(self, *parts: Any) -> None:
+        """Print for people on stdout; nothing with ``--json``."""
+        if not self.json:
+            self.out.print(*parts, highlight=False)
+
+    def note(self, text: str) -> None:
+        """Say something on stderr, unless ``--quiet``."""
+        if not self.quiet:
+            self.err.print(escape(text), highlight=False, soft_wrap=True)
+
+    def document(self, data: Any) -> None:
+        """With ``--json``: the one document on stdout."""
+        if self.json:
+            sys.stdout.write(json.dumps(_jsonable(data), indent=2, ensure_ascii=False) + "\n")
+
+    def _console(self, *, stderr: bool) -> Console:
+        stream = sys.stderr if stderr else sys.stdout
+        width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
+        return _Console(stderr=stderr, no_color=self.no_color or None, width=width)
+
+
+def _jsonable(value: Any) -> Any:
+    """NaN and infinities have no JSON: they become null."""
+    if isinstance(value, dict):
+        return {key: _jsonable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

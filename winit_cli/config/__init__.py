@@ -1,0 +1,23 @@
+"""YAML to a frozen, resolved config."""
+
+from winit_cli.config.document import Document, dump, parse, read
+from winit_cli.config.override import override
+from winit_cli.config.schema import Entry, Experiment, General, Measure, SchemeEntry, Train
+from winit_cli.config.vary import Config, Variant, resolve
+
+__all__ = [
+    "Config",
+    "Document",
+    "Entry",
+    "Experiment",
+    "General",
+    "Measure",
+    "SchemeEntry",
+    "Train",
+    "Variant",
+    "dump",
+    "override",
+    "parse",
+    "read",
+    "resolve",
+]

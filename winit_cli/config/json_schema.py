@@ -1,0 +1,94 @@
+"""The JSON Schema of the YAML, put together from the same pydantic models and tables that validate it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from winit_cli.config.schema import LABEL, General, Measure, Train
+from winit_cli.data import DATASETS
+from winit_cli.models import MODELS
+from winit_cli.schemes import SCHEMES
+from winit_cli.schemes.recipe import LAYERS
+from winit_cli.tables import options_of
+
+
+def json_schema() -> dict[str, Any]:
+    """Draft 2020-12; unknown keys are refused at every level, as winit does."""
+    general = _properties(General)
+    names = [name for row in SCHEMES.values() for name in (row.name, *row.aliases)]
+    use = {"oneOf": [{"enum": names}, *(_scheme(row.name, row.aliases, row.options, {}) for row in SCHEMES.values())]}
+    sides = {"bias": use, "fallback": use, "label": {"type": "string", "pattern": f"^{LABEL.pattern}$"}}
+    plain = [_scheme(row.name, row.aliases, row.options, sides) for row in SCHEMES.values()]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "winit experiment",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["model", "data", "schemes"],
+        "properties": {
+            **general,
+            "seeds": {"anyOf": [{"type": "integer", "minimum": 1}, _list({"type": "integer", "minimum": 0})]},
+            "model": _named({row.name: row.options for row in MODELS.values()}, MODELS),
+            "data": _named({row.name: options_of(row.load) for row in DATASETS.values()}, DATASETS),
+            "schemes": _list({"oneOf": [{"enum": names}, *plain, _ruled(use, sides)]}),
+            "train": _section(Train) | {"description": Train.__doc__},
+            "measure": _section(Measure) | {"description": Measure.__doc__},
+            "vary": {"type": "object", "additionalProperties": _list({})},
+            "baseline": {"type": "string"},
+            "claims": {"type": "array", "maxItems": 0},
+        },
+    }
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "minItems": 1, "items": items}
+
+
+def _properties(cls: type[BaseModel]) -> dict[str, Any]:
+    properties: dict[str, Any] = cls.model_json_schema()["properties"]
+    for value in properties.values():
+        value.pop("title", None)
+    return properties
+
+
+def _section(cls: type[BaseModel]) -> dict[str, Any]:
+    properties = _properties(cls)
+    if "lr" in properties:
+        one = {"type": "number", "exclusiveMinimum": 0}
+        properties["lr"] = {"anyOf": [one, _list(one)]}
+    required = [name for name, field in cls.model_fields.items() if field.is_required()]
+    return {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
+
+
+def _named(options: Mapping[str, type[BaseModel]], rows: Mapping[str, Any]) -> dict[str, Any]:
+    """A name alone, or a mapping with the name and its options."""
+    names = [name for row in rows.values() for name in (row.name, *row.aliases)]
+    choices: list[dict[str, Any]] = [{"enum": names}]
+    for row in rows.values():
+        choices.append(_keyed("name", (row.name, *row.aliases), options[row.name], {}))
+    return {"oneOf": choices}
+
+
+def _scheme(name: str, aliases: tuple[str, ...], cls: type[BaseModel], sides: dict[str, Any]) -> dict[str, Any]:
+    return _keyed("scheme", (name, *aliases), cls, sides)
+
+
+def _keyed(key: str, names: tuple[str, ...], cls: type[BaseModel], sides: dict[str, Any]) -> dict[str, Any]:
+    section = _section(cls)
+    section["properties"] = {key: {"enum": list(names)}, **section["properties"], **sides}
+    section["required"] = [key, *section["required"]]
+    return section
+
+
+def _ruled(use: dict[str, Any], sides: dict[str, Any]) -> dict[str, Any]:
+    which = {"params": {"type": "string"}, "layers": {"enum": list(LAYERS)}}
+    rules = [_scheme(row.name, row.aliases, row.options, which) for row in SCHEMES.values()]
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["label", "rules"],
+        "properties": {"rules": _list({"oneOf": rules}), "others": use, **sides},
+    }

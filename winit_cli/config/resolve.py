@@ -1,0 +1,124 @@
+"""One resolved experiment from a document. Every fault is noted before any is raised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from winit_cli.config.document import Document, Path_, flow_text
+from winit_cli.config.entries import EntryReader
+from winit_cli.config.faults import Faults
+from winit_cli.config.schema import NAME, Entry, Experiment, General, Measure, SchemeEntry, Train, slug
+from winit_cli.data import DATASETS
+from winit_cli.errors import known
+from winit_cli.models import MODELS
+from winit_cli.tables import Strict, options_of
+
+KEYS = (*General.model_fields, "model", "data", "schemes", "train", "measure", "baseline", "vary", "claims")
+
+
+def experiment(document: Document, faults: Faults) -> Experiment | None:
+    """Resolve a document without its ``vary:``; ``None`` where it has faults, which ``faults`` then holds."""
+    raw = document.data
+    before = len(faults.found)
+    for key in raw:
+        if key not in KEYS:
+            faults.add((key,), f"unknown key '{key}'; {known(key, KEYS)}")
+    if raw.get("claims"):
+        faults.add(("claims",), "claims are not decided by this version of winit; remove them")
+    model, data = _model(raw, faults), _data(raw, faults)
+    train = faults.model(Train, raw.get("train") or {}, ("train",))
+    measure = faults.model(Measure, raw.get("measure") or {}, ("measure",))
+    schemes = _schemes(raw, model, faults)
+    baseline = _baseline(raw, schemes, faults)
+    general = _general(document, faults)
+    if len(faults.found) > before or not (model and data and train and measure and general):
+        return None
+    return Experiment(
+        general=general,
+        model=model,
+        data=data,
+        schemes=schemes,
+        train=train,
+        measure=measure,
+        baseline=baseline,
+    )
+
+
+def _general(document: Document, faults: Faults) -> General | None:
+    raw = document.data
+    given = {key: raw[key] for key in General.model_fields if raw.get(key) is not None}
+    if given.get("engine") == "stacked":
+        faults.add(("engine",), "this version of winit has no stacked engine; use engine: auto or serial")
+        return None
+    stem = Path(document.source).stem
+    given.setdefault("name", stem if NAME.fullmatch(stem) else "experiment")
+    return faults.model(General, given, ())
+
+
+def _model(raw: Mapping[str, Any], faults: Faults) -> Entry | None:
+    given = _entry(raw, "model", MODELS, faults)
+    row = faults.row(MODELS, given["name"], "model", ("model",)) if given else None
+    return _with_options(given, row.name, row.options, ("model",), faults) if given and row else None
+
+
+def _data(raw: Mapping[str, Any], faults: Faults) -> Entry | None:
+    given = _entry(raw, "data", DATASETS, faults)
+    row = faults.row(DATASETS, given["name"], "data set", ("data",)) if given else None
+    return _with_options(given, row.name, options_of(row.load), ("data",), faults) if given and row else None
+
+
+def _with_options(given: Mapping[str, Any], name: str, cls: type[Strict], path: Path_, faults: Faults) -> Entry | None:
+    options = faults.model(cls, {key: value for key, value in given.items() if key != "name"}, path)
+    return None if options is None else Entry(name=name, options=options.model_dump())
+
+
+def _entry(raw: Mapping[str, Any], key: str, rows: Mapping[str, Any], faults: Faults) -> dict[str, Any] | None:
+    """``mlp`` or ``{name: mlp, …}`` as a mapping with a name."""
+    value = raw.get(key)
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, Mapping) and "name" in value:
+        return dict(value)
+    if value is None:
+        faults.add((key,), f"'{key}' is required, e.g. {key}: {next(iter(rows))}; {known('', rows)}")
+    else:
+        faults.add((key,), f"expected a name or a mapping with name:, got {flow_text(value)}; {known('', rows)}")
+    return None
+
+
+def _schemes(raw: Mapping[str, Any], model: Entry | None, faults: Faults) -> tuple[SchemeEntry, ...]:
+    given = raw.get("schemes")
+    if not isinstance(given, list) or not given:
+        what = "is empty" if given == [] else "must be a list" if given is not None else "is required"
+        faults.add(("schemes",), f"'schemes' {what}; list at least one, e.g. schemes: [kaiming_normal, zeros]")
+        return ()
+    reader = EntryReader(faults, MODELS[model.name].activation(model.options) if model else None)
+    entries: dict[int, SchemeEntry] = {}
+    for index, value in enumerate(given):
+        entry = reader.entry(value, ("schemes", index))
+        if entry is not None:
+            _refuse_twin(entry, entries, index, faults)
+            entries[index] = entry
+    return tuple(entries.values())
+
+
+def _refuse_twin(entry: SchemeEntry, earlier: Mapping[int, SchemeEntry], index: int, faults: Faults) -> None:
+    for other in earlier.values():
+        if slug(other.label) == slug(entry.label):
+            same = "is used twice" if other.label == entry.label else f"and '{other.label}' share one file name"
+            faults.add(("schemes", index), f"label '{entry.label}' {same}; give one of them another label:")
+            return
+
+
+def _baseline(raw: Mapping[str, Any], schemes: tuple[SchemeEntry, ...], faults: Faults) -> str:
+    """The label that the others are compared with: pytorch_default if present, else the first."""
+    labels = [entry.label for entry in schemes]
+    baseline = raw.get("baseline")
+    if baseline is not None:
+        if labels and baseline not in labels:
+            faults.add(("baseline",), f"no label '{baseline}' among the schemes; {known(str(baseline), labels)}")
+        return str(baseline)
+    defaults = [entry.label for entry in schemes if entry.recipe.scheme == "pytorch_default"]
+    return next(iter([*defaults, *labels]), "")

@@ -1,0 +1,132 @@
+"""The resolved experiment: frozen pydantic models, one per section of the YAML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from winit_cli.schemes.recipe import Recipe
+from winit_cli.tables import NonNegativeInt, NonNegativeNumber, Number, PositiveInt, PositiveNumber, Strict
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+@=,-]{0,63}")
+
+Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
+Schedule = Literal["constant", "cosine", "linear"]
+Precision = Literal["fp32", "tf32", "bf16"]
+
+
+def _name(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise ValueError(f"expected letters, digits, . _ - (at most 64, the first a letter or digit), got {value!r}")
+    return value
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(map(repr, twice))} is given twice")
+    return values
+
+
+def _seeds(value: object) -> object:
+    """A number of seeds n means 0 … n - 1."""
+    if isinstance(value, bool) or not isinstance(value, int | list | tuple):
+        raise ValueError(f"expected a number of seeds or a list of seeds, got {value!r}")
+    if isinstance(value, int) and not 1 <= value <= 100_000:
+        raise ValueError(f"expected 1 to 100000 seeds, got {value}")
+    return list(range(value)) if isinstance(value, int) else value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Rates = Annotated[tuple[PositiveNumber, ...], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_distinct)]
+Seeds = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(_seeds), Field(min_length=1), AfterValidator(_distinct)]
+Beta = Annotated[Number, Field(ge=0, lt=1)]
+
+
+class Train(Strict):
+    """How every trial is trained. ``steps`` or ``epochs``, not both; 200 steps if neither."""
+
+    optimizer: Optimizer = "sgd"
+    lr: Rates = (0.05,)
+    momentum: Annotated[Number, Field(ge=0, lt=1)] | None = None
+    weight_decay: NonNegativeNumber | None = None
+    betas: tuple[Beta, Beta] | None = None
+    batch_size: PositiveInt = 64
+    steps: PositiveInt | None = None
+    epochs: PositiveInt | None = None
+    schedule: Schedule = "constant"
+    warmup: NonNegativeInt = 0
+    clip_norm: PositiveNumber | None = None
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Train:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("give steps or epochs, not both")
+        if self.momentum is not None and self.optimizer not in ("sgd", "rmsprop"):
+            raise ValueError(f"momentum goes with sgd and rmsprop, not with {self.optimizer}; use betas")
+        if self.betas is not None and self.optimizer not in ("adam", "adamw"):
+            raise ValueError(f"betas go with adam and adamw, not with {self.optimizer}; use momentum")
+        return self
+
+
+class Measure(Strict):
+    """Every how many steps the training batch and its gradients, and the test part, are measured."""
+
+    every: PositiveInt | None = None
+    test_every: PositiveInt | None = None
+
+
+class Entry(Strict):
+    """A named row with the values of its options: a model or a data set."""
+
+    name: str
+    options: dict[str, Any]
+
+    def flat(self) -> dict[str, Any]:
+        """As in the YAML."""
+        return {"name": self.name, **self.options}
+
+
+class SchemeEntry(Strict):
+    """One entry of ``schemes:``: its label, what it asks for, and the entry as the YAML spells it."""
+
+    model_config = Strict.model_config | {"arbitrary_types_allowed": True}
+
+    label: str
+    recipe: Recipe
+    flat: Mapping[str, Any]
+
+
+class General(Strict):
+    """What stands at the top level of a config and is not a section."""
+
+    name: Name
+    seeds: Seeds = tuple(range(10))
+    engine: Literal["auto", "serial"] = "auto"
+    precision: Precision = "fp32"
+    checkpoint_seconds: PositiveNumber = 15.0
+
+
+class Experiment(Strict):
+    """One resolved experiment. What depends on the data (steps from epochs, sizes) is settled in the plan."""
+
+    general: General
+    model: Entry
+    data: Entry
+    schemes: tuple[SchemeEntry, ...]
+    train: Train
+    measure: Measure
+    baseline: str
+
+
+def slug(label: str) -> str:
+    """A label as part of a file name; two labels with one slug would share files."""
+    return re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-")

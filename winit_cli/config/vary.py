@@ -1,0 +1,106 @@
+"""Variants of an experiment: every combination of the values in ``vary:``."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from winit_cli.config.document import Document, flow_text
+from winit_cli.config.faults import Faults
+from winit_cli.config.override import assign
+from winit_cli.config.resolve import experiment
+from winit_cli.config.schema import LABEL, Experiment
+
+SECTIONS = ("model", "data", "train")
+ELSEWHERE = {"train.lr": "list the rates in train.lr", "train.epochs": "vary train.steps"}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The experiment with one combination of the varied values, and what they add to its labels."""
+
+    suffix: str
+    experiment: Experiment
+
+
+@dataclass(frozen=True)
+class Config:
+    """A resolved document: its variants in the order of ``vary:`` (one with an empty suffix without it)."""
+
+    base: Experiment
+    vary: Mapping[str, tuple[Any, ...]]
+    variants: tuple[Variant, ...]
+
+
+def resolve(document: Document) -> Config:
+    """Resolve a document and all its variants.
+
+    Raises:
+        ConfigError: with every fault found, each at its place.
+    """
+    faults = Faults(document)
+    base = experiment(document, faults)
+    axes = _axes(document.data.get("vary") or {}, faults)
+    faults.raise_any()
+    assert base is not None
+    combinations = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    variants = tuple(_variant(document, values, faults) for values in combinations)
+    faults.raise_any()
+    return Config(base, axes, tuple(variant for variant in variants if variant is not None))
+
+
+def _axes(vary: Any, faults: Faults) -> dict[str, tuple[Any, ...]]:
+    if not isinstance(vary, Mapping):
+        faults.add(("vary",), f"expected a mapping like {{model.depth: [10, 30]}}, got {flow_text(vary)}")
+        return {}
+    axes = {}
+    for key, values in vary.items():
+        wrong = _wrong_axis(key, values)
+        if wrong is None:
+            axes[key] = tuple(values)
+        else:
+            faults.add(("vary", key), wrong)
+    return axes
+
+
+def _wrong_axis(key: str, values: Any) -> str | None:
+    if key in ELSEWHERE:
+        return f"cannot be varied; {ELSEWHERE[key]}"
+    if key.count(".") != 1 or key.split(".", maxsplit=1)[0] not in SECTIONS:
+        return "only options of model, data and train can be varied, e.g. model.depth"
+    if not isinstance(values, list) or not values:
+        return f"expected a list of values, got {flow_text(values)}"
+    if len({flow_text(value) for value in values}) < len(values):
+        return f"a value is given twice in {flow_text(values)}"
+    return None
+
+
+def _variant(document: Document, values: Mapping[str, Any], faults: Faults) -> Variant | None:
+    varied = Document(copy.deepcopy(document.data), document.source, dict(document.places))
+    for key, value in values.items():
+        assign(varied, tuple(key.split(".")), value, document.where(("vary", key)))
+    faults.document = varied
+    resolved = experiment(varied, faults)
+    suffix = _suffix(values)
+    if resolved is not None:
+        _check_labels(resolved, suffix, faults)
+    return None if resolved is None else Variant(suffix, resolved)
+
+
+def _suffix(values: Mapping[str, Any]) -> str:
+    """``@depth=22,width=64``; the values of a list are joined by +."""
+    texts = {key: "+".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in values.items()}
+    return "@" + ",".join(f"{key.split('.')[1]}={text}" for key, text in texts.items()) if values else ""
+
+
+def _check_labels(resolved: Experiment, suffix: str, faults: Faults) -> None:
+    for index, entry in enumerate(resolved.schemes):
+        if not LABEL.fullmatch(entry.label + suffix):
+            faults.add(
+                ("schemes", index),
+                f"label '{entry.label}{suffix}' is over 64 characters or has others than "
+                "letters, digits, spaces and . _ + @ = , -; shorten label:",
+            )

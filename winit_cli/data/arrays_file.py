@@ -1,0 +1,69 @@
+"""Read the four arrays of a user's .npz file; nothing in it is ever executed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winit_cli.errors import DataError
+
+NAMES = ("x_train", "y_train", "x_test", "y_test")
+
+
+def read_arrays(path: str) -> dict[str, NDArray[Any]]:
+    """The arrays by name, numeric (float, integer or boolean) and not empty.
+
+    Raises:
+        DataError: the file or one of its arrays cannot be used; the message says which and why.
+    """
+    with _open(Path(path).expanduser()) as file, _archive(file) as archive:
+        missing = [name for name in NAMES if name not in archive.files]
+        if missing:
+            raise DataError(
+                f"{path} lacks {', '.join(missing)}; it has {', '.join(archive.files) or 'no arrays'}, "
+                f"expected {', '.join(NAMES)}"
+            )
+        return {name: _array(archive, name) for name in NAMES}
+
+
+def _open(path: Path) -> BinaryIO:
+    if path.is_dir():
+        raise DataError(f"{path} is a directory; `path` must name an .npz file")
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path}; `path` must name an .npz file with {', '.join(NAMES)}") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}; check its permissions") from error
+
+
+def _archive(file: BinaryIO) -> Any:
+    not_npz = DataError(f"{file.name} is not an .npz file; make one with numpy.savez(path, x_train=…, …)")
+    try:
+        archive = np.load(file, allow_pickle=False)
+    except Exception as error:  # what is not an archive fails in many ways
+        raise not_npz from error
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise not_npz
+    return archive
+
+
+def _array(archive: Any, name: str) -> NDArray[Any]:
+    try:
+        array = archive[name]
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise DataError(f"{name} holds pickled Python objects, which are never loaded; save numbers") from error
+        raise DataError(f"{name} is damaged ({error}); write the file again") from error
+    except Exception as error:  # a truncated archive fails in many ways
+        raise DataError(f"{name} is damaged ({error}); write the file again") from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{name} is not an array; write the file with numpy.savez")
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{name} has type {array.dtype}, expected floats, integers or booleans")
+    if array.size == 0:
+        raise DataError(f"{name} is empty (shape {array.shape}), expected at least one example")
+    return array

@@ -1,0 +1,85 @@
+"""What every loader returns: a data set cut into parts, ready to train on.
+
+Shape letters: N examples, C channels, H x W pixels, T time steps, F features, K scored steps,
+O target columns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Task = Literal["classification", "regression"]
+Source = Literal["packaged", "torchvision", "generated", "file"]
+
+CONSTANT_LOSS_EXAMPLES = 5000
+
+
+@dataclass(frozen=True)
+class Part:
+    """Examples and their targets.
+
+    ``x`` is float32 of shape (N, *input_shape). ``y`` is int64 of shape (N,) or (N, K) for
+    classification and float32 of shape (N, O) for regression.
+    """
+
+    x: Tensor
+    y: Tensor
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set as training sees it.
+
+    ``outputs`` is the number of classes, or of target columns. ``target_steps`` is 0 for one target
+    per example and K where each of the last K time steps has one. ``fingerprint`` is the SHA-256 of
+    what training sees, computed unless given. ``notes`` are to be said aloud.
+    """
+
+    name: str
+    task: Task
+    train: Part
+    val: Part | None
+    test: Part
+    outputs: int
+    target_steps: int = 0
+    fingerprint: str = ""
+    source: Source = "file"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.fingerprint:
+            object.__setattr__(self, "fingerprint", _fingerprint(self))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example: (F,), (T, F) or (C, H, W)."""
+        return tuple(self.train.x.shape[1:])
+
+
+def _fingerprint(data: Dataset) -> str:
+    """SHA-256 over the task, the outputs and all arrays; names, source and notes are left out."""
+    digest = hashlib.sha256(json.dumps([data.task, data.outputs, data.target_steps]).encode())
+    for name, part in (("train", data.train), ("val", data.val), ("test", data.test)):
+        for tensor in (part.x, part.y) if part else ():
+            digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+            digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def constant_loss(dataset: Dataset) -> float:
+    """Loss of the best constant predictor on the first 5,000 training examples.
+
+    Classification: the entropy ``-sum p ln p`` of the class frequencies, in nats, over all scored
+    steps. Regression: the mean squared deviation from each column's mean.
+    """
+    y = dataset.train.y[:CONSTANT_LOSS_EXAMPLES]
+    if dataset.task == "regression":
+        return float((y.double() - y.double().mean(dim=0)).square().mean())
+    shares = torch.bincount(y.flatten()).double() / y.numel()
+    return float(torch.special.entr(shares).sum())

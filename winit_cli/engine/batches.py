@@ -1,0 +1,21 @@
+"""The order of the training examples. N examples, B batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from winit_cli.rng import generator
+
+
+def batches(seed: int, examples: int, batch_size: int) -> Iterator[Tensor]:
+    """Endless batches of indices (B,): shuffled epochs without replacement, a short last batch dropped.
+
+    They depend on the generator ``(seed, "order")`` alone, so all schemes of a seed see the same batches.
+    """
+    source = generator(seed, "order")
+    while True:
+        order = torch.randperm(examples, generator=source)
+        yield from torch.split(order[: examples - examples % batch_size], batch_size)

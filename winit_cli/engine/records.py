@@ -1,0 +1,64 @@
+"""What an engine reports of a trial: plain numbers and arrays, nothing that refers to the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winit_cli.schemes.audit import InitRecord
+
+Split = Literal["train", "val", "test"]
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Started:
+    """The initialized trial: the audit of its parameters and some first-layer units (units, height, width)."""
+
+    init: list[InitRecord]
+    init_hash: str
+    units: Array
+
+
+@dataclass(frozen=True)
+class Point:
+    """Loss and accuracy (``None`` for regression) of a split after ``step`` updates."""
+
+    step: int
+    split: Split
+    loss: float
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Norms:
+    """The gradient norm of every parameter, in the model's order, after ``step`` updates."""
+
+    step: int
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What was measured since the last chunk, up to and including ``step`` updates."""
+
+    step: int
+    points: list[Point] = field(default_factory=list)
+    norms: list[Norms] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a trial ended. Finals are blank (``None``) where it diverged at ``diverged_step``."""
+
+    status: Literal["ok", "diverged"]
+    outcome: Literal["learned", "stuck", "diverged"]
+    diverged_step: int | None
+    train_loss: float | None
+    val_loss: float | None
+    test_loss: float | None
+    test_accuracy: float | None
+    units: Array

@@ -1,0 +1,114 @@
+"""The reference engine: plain PyTorch, one trial after another, readable as a tutorial.
+
+P parameters, B batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from winit_cli.data.dataset import Dataset, Part, constant_loss
+from winit_cli.engine.batches import batches
+from winit_cli.engine.evaluate import accuracy_of, autocast, evaluate, loss_of
+from winit_cli.engine.optimizer import make_optimizer, rate_factor
+from winit_cli.engine.records import Chunk, Finished, Split, Started
+from winit_cli.engine.tape import Tape
+from winit_cli.engine.units import first_units
+from winit_cli.models import MODELS, construct
+from winit_cli.plan import Trial
+from winit_cli.schemes.apply import initialize
+from winit_cli.schemes.audit import audit, init_hash
+
+FINAL_TRAIN_EXAMPLES = 5000
+LEARNED = 0.99  # of the best constant predictor's loss; at or above it a trial is stuck
+
+Scores = tuple[Tensor, Tensor]
+
+
+def train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Finished]:
+    """Initialize and train one trial on ``data``, which lies on the trial's device.
+
+    Yields ``Started``, then a ``Chunk`` whenever the test part has been measured, then ``Finished``.
+    """
+    setting = trial.setting
+    train, steps = setting.train, setting.steps
+    entry = setting.experiment.model
+    model = construct(MODELS[entry.name], setting.task, entry.options, trial.seed)
+    assignments = initialize(model, trial.entry.recipe, trial.seed)
+    records = audit(assignments)
+    yield Started(records, init_hash(records), first_units(model))
+
+    model.to(setting.device)
+    parameters = list(model.parameters())
+    optimizer = make_optimizer(parameters, train, trial.lr)
+    order = batches(trial.seed, len(data.train.x), train.batch_size)
+    tape = Tape(steps, setting.every, setting.test_every, setting.device)
+    finals: dict[Split, Scores] = {}
+    precision = setting.experiment.general.precision
+    for step in range(steps + 1):
+        if tape.tests(step):
+            for split, part in _held_out(data).items():
+                tape.point(step, split, *evaluate(model, part, data.task, precision))
+        if step == steps:  # before the batch below, whose forward pass would move batch-norm statistics
+            finals = _finals(model, data, precision)
+        index = next(order)
+        x, y = data.train.x[index], data.train.y[index]
+        with autocast(precision, x.device.type):
+            out = model(x)
+            loss = loss_of(out, y, data.task)
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        norms = torch.stack(torch._foreach_norm(gradients, 2, torch.float64))
+        tape.watch(step, torch.stack([loss.detach(), *(final[0] for final in finals.values())]), norms)
+        if tape.measures(step):
+            right = accuracy_of(out, y) if data.task == "classification" else loss.new_tensor(float("nan"))
+            tape.point(step, "train", loss.detach(), right)
+            tape.gradients(step, norms)
+        if tape.tests(step):
+            yield tape.chunk(step)
+            if tape.diverged_step is not None:
+                break
+        if step < steps:
+            _update(optimizer, parameters, trial.lr * rate_factor(step, train), train.clip_norm)
+    yield _finished(tape.diverged_step, finals, data, model)
+
+
+def _update(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], lr: float, clip: float | None) -> None:
+    if clip is not None:
+        nn.utils.clip_grad_norm_(parameters, clip)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def _held_out(data: Dataset) -> dict[Split, Part]:
+    return {"test": data.test} if data.val is None else {"val": data.val, "test": data.test}
+
+
+def _finals(model: nn.Module, data: Dataset, precision: str) -> dict[Split, Scores]:
+    first = Part(data.train.x[:FINAL_TRAIN_EXAMPLES], data.train.y[:FINAL_TRAIN_EXAMPLES])
+    parts: dict[Split, Part] = {"train": first, **_held_out(data)}
+    return {split: evaluate(model, part, data.task, precision) for split, part in parts.items()}
+
+
+def _finished(diverged_step: int | None, finals: dict[Split, Scores], data: Dataset, model: nn.Module) -> Finished:
+    units = first_units(model)
+    if diverged_step is not None:
+        return Finished("diverged", "diverged", diverged_step, None, None, None, None, units)
+    losses = {split: values[0].item() for split, values in finals.items()}
+    accuracy = finals["test"][1].item() if data.task == "classification" else None
+    learned = losses["train"] < LEARNED * constant_loss(data)
+    return Finished(
+        "ok",
+        "learned" if learned else "stuck",
+        None,
+        losses["train"],
+        losses.get("val"),
+        losses["test"],
+        accuracy,
+        units,
+    )

@@ -1,0 +1,91 @@
+"""Convolutional network. B batch, C channels, H height, W width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from winit_cli.errors import UsageError
+from winit_cli.models.row import ActivationName, Model, Task, activation_function, refuse_target_steps
+from winit_cli.tables import PositiveInt
+
+Norm = Literal["none", "batch", "layer"]
+Pool = Literal["max", "avg", "none"]
+Channels = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+
+_POOLS: dict[Pool, Callable[[Tensor], Tensor]] = {
+    "max": lambda x: F.max_pool2d(x, 2),
+    "avg": lambda x: F.avg_pool2d(x, 2),
+    "none": lambda x: x,
+}
+
+
+class CNN(nn.Module):
+    """Convolution (same padding) → norm → activation, 2x2 pooling after all but the last, global average,
+    linear head: (B, C, H, W) → (B, outputs)."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        channels: Sequence[int],
+        kernel_size: int,
+        activation: str,
+        norm: Norm,
+        pool: Pool,
+    ) -> None:
+        super().__init__()
+        sizes = [inputs, *channels]
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, kernel_size, padding="same") for a, b in pairwise(sizes))
+        self.norms = nn.ModuleList(_norm(norm, size) for size in channels)
+        self.head = nn.Linear(channels[-1], outputs)
+        self._function = activation_function(activation)
+        self._pool = _POOLS[pool]
+
+    def forward(self, x: Tensor) -> Tensor:
+        last = len(self.convs) - 1
+        for index, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            x = self._function(norm(conv(x)))
+            x = x if index == last else self._pool(x)
+        out: Tensor = self.head(x.mean(dim=(2, 3)))
+        return out
+
+
+def _norm(norm: Norm, channels: int) -> nn.Module:
+    if norm == "layer":
+        return nn.GroupNorm(1, channels)
+    return nn.BatchNorm2d(channels) if norm == "batch" else nn.Identity()
+
+
+def cnn(
+    task: Task,
+    *,
+    channels: Channels = (16, 32, 32),
+    kernel_size: PositiveInt = 3,
+    activation: ActivationName = "relu",
+    norm: Norm = "none",
+    pool: Pool = "max",
+) -> CNN:
+    """A CNN on images.
+
+    Raises:
+        UsageError: the inputs are not images, or are too small for so many poolings.
+    """
+    refuse_target_steps(task, "cnn")
+    if len(task.input_shape) != 3:
+        raise UsageError(f"cnn needs images (channels, height, width), the data has {task.described()}; use model: mlp")
+    side, pools = min(task.input_shape[1:]), len(channels) - 1
+    if pool != "none" and side >> pools == 0:
+        raise UsageError(
+            f"cnn halves the image after each of {pools} layers, but the images are only {side} wide or high; "
+            f"use at most {side.bit_length()} channels entries, or pool: none"
+        )
+    return CNN(task.input_shape[0], task.outputs, channels, kernel_size, activation, norm, pool)
+
+
+MODEL = Model("cnn", "convolutions with pooling, global average and a linear head; for images", cnn)

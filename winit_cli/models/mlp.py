@@ -1,0 +1,58 @@
+"""Multilayer perceptron. B batch, D input size, W width, C outputs."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Literal
+
+from torch import Tensor, nn
+
+from winit_cli.models.row import ActivationName, Model, Task, activation_function, refuse_target_steps
+from winit_cli.tables import Flag, NonNegativeInt, PositiveInt
+
+Norm = Literal["none", "batch", "layer"]
+
+
+class MLP(nn.Module):
+    """``depth`` hidden layers of linear → norm → activation, then a linear head: (B, …) → (B, C)."""
+
+    def __init__(
+        self, features: int, outputs: int, width: int, depth: int, activation: str, norm: Norm, bias: bool
+    ) -> None:
+        super().__init__()
+        sizes = [features, *[width] * depth]
+        self.layers = nn.ModuleList(nn.Linear(a, b, bias=bias) for a, b in pairwise(sizes))
+        self.norms = nn.ModuleList(_norm(norm, width) for _ in self.layers)
+        self.head = nn.Linear(sizes[-1], outputs, bias=bias)
+        self._function = activation_function(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1)
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            x = self._function(norm(layer(x)))
+        out: Tensor = self.head(x)
+        return out
+
+
+def _norm(norm: Norm, width: int) -> nn.Module:
+    if norm == "layer":
+        return nn.LayerNorm(width)
+    return nn.BatchNorm1d(width) if norm == "batch" else nn.Identity()
+
+
+def mlp(
+    task: Task,
+    *,
+    width: PositiveInt = 100,
+    depth: NonNegativeInt = 3,
+    activation: ActivationName = "relu",
+    norm: Norm = "none",
+    bias: Flag = True,
+) -> MLP:
+    """An MLP on flattened inputs; ``depth`` counts the hidden layers."""
+    refuse_target_steps(task, "mlp")
+    return MLP(math.prod(task.input_shape), task.outputs, width, depth, activation, norm, bias)
+
+
+MODEL = Model("mlp", "fully connected hidden layers and a linear head; inputs are flattened", mlp)

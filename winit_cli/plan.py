@@ -1,0 +1,217 @@
+"""From a config to trials: data loaded, sizes settled, every recipe checked against the model, identities."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from winit_cli.config import Config, Entry, Experiment, SchemeEntry, Train, Variant
+from winit_cli.data import DATASETS
+from winit_cli.data.dataset import Dataset
+from winit_cli.errors import ConfigError, Fault, MissingDataError, UsageError
+from winit_cli.models import MODELS, Task
+from winit_cli.schemes.apply import assign
+from winit_cli.schemes.slots import Slot, slots
+
+FORMAT = 1  # of the results; part of every identity, raised when what a trial records changes
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the trials of one variant share. ``train`` has its steps settled; ``every`` and ``test_every``
+    are the measuring intervals in steps."""
+
+    suffix: str
+    experiment: Experiment
+    dataset: Dataset
+    train: Train
+    every: int
+    test_every: int
+    device: str
+
+    @property
+    def steps(self) -> int:
+        """Updates per trial."""
+        assert self.train.steps is not None
+        return self.train.steps
+
+    @property
+    def task(self) -> Task:
+        """What the model must fit."""
+        return task_of(self.dataset)
+
+    def identity(self, entry: SchemeEntry, lr: float, seed: int) -> str:
+        """SHA-256 over everything that the training of one trial depends on and a user chose."""
+        train = self.train.model_dump(exclude={"lr", "epochs"})
+        parts = {
+            "format": FORMAT,
+            "model": self.experiment.model.flat(),
+            "data": self.dataset.fingerprint,
+            "scheme": asdict(entry.recipe),
+            "train": {**train, "lr": lr},
+            "seed": seed,
+            "measure": [self.every, self.test_every],
+            "engine": "serial",
+            "precision": self.experiment.general.precision,
+            "device": torch.device(self.device).type,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training: a label with its varied values, a learning rate and a seed."""
+
+    setting: Setting
+    entry: SchemeEntry
+    lr: float
+    seed: int
+    identity: str
+
+    @property
+    def label(self) -> str:
+        """The entry's label and the varied values."""
+        return self.entry.label + self.setting.suffix
+
+    @property
+    def key(self) -> str:
+        """``label/lr/seed``."""
+        return f"{self.label}/{self.lr!r}/{self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A config with its data and its trials, in the order of labels, learning rates, seeds."""
+
+    config: Config
+    settings: tuple[Setting, ...]
+
+    @cached_property
+    def trials(self) -> tuple[Trial, ...]:
+        """All trials."""
+        return tuple(trial for setting in self.settings for trial in _trials(setting))
+
+    @property
+    def labels(self) -> list[str]:
+        """All labels in the order of the config, variant by variant."""
+        return [entry.label + setting.suffix for setting in self.settings for entry in setting.experiment.schemes]
+
+    @property
+    def name(self) -> str:
+        """Name of the run's directory: the experiment's, and 8 hex digits over labels and identities."""
+        text = "\n".join(f"{trial.label} {trial.identity}" for trial in self.trials)
+        return f"{self.config.base.general.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _trials(setting: Setting) -> Iterator[Trial]:
+    for entry in setting.experiment.schemes:
+        for lr in setting.train.lr:
+            for seed in setting.experiment.general.seeds:
+                yield Trial(setting, entry, lr, seed, setting.identity(entry, lr, seed))
+
+
+def make_plan(config: Config, device: str, *, download: bool = False) -> Plan:
+    """Load the data (with ``download`` also what is not on disk yet) and settle what depends on it.
+
+    Raises:
+        ConfigError: sizes or schemes that do not fit the data or the model; all faults at once.
+        DataError: the data cannot be loaded; MissingDataError where a download would help.
+        UsageError: the model does not fit the data.
+    """
+    datasets: dict[str, Dataset] = {}
+    for variant in config.variants:
+        data = variant.experiment.data
+        datasets.setdefault(repr(data), _load(data, download))
+    plan = Plan(
+        config, tuple(_setting(variant, datasets[repr(variant.experiment.data)], device) for variant in config.variants)
+    )
+    faults = list(dict.fromkeys(fault for setting in plan.settings for fault in _faults(setting)))
+    if faults:
+        raise ConfigError(faults)
+    return plan
+
+
+def task_of(dataset: Dataset) -> Task:
+    """What a model must fit to learn a data set."""
+    return Task(dataset.input_shape, dataset.outputs, dataset.target_steps)
+
+
+def model_slots(model: Entry, task: Task) -> list[Slot]:
+    """The parameters that a model would have, on the meta device: shapes without memory.
+
+    Raises:
+        UsageError: the data does not fit the architecture.
+    """
+    with torch.device("meta"):
+        return slots(MODELS[model.name].build(task, **model.options))
+
+
+def _load(data: Entry, download: bool) -> Dataset:
+    row = DATASETS[data.name]
+    try:
+        return row.load(**data.options)
+    except MissingDataError:
+        if not download or row.download is None:
+            raise
+        row.download()
+        return row.load(**data.options)
+
+
+def _setting(variant: Variant, dataset: Dataset, device: str) -> Setting:
+    train = variant.experiment.train
+    per_epoch = max(1, len(dataset.train.x) // train.batch_size)
+    steps = train.epochs * per_epoch if train.epochs else train.steps or 200
+    defaults = _optimizer_defaults(train)
+    settled = train.model_copy(update={"steps": steps, "epochs": None, **defaults})
+    measure = variant.experiment.measure
+    every = measure.every or max(1, round(steps / 100))
+    test_every = measure.test_every or max(1, round(steps / 10))
+    return Setting(variant.suffix, variant.experiment, dataset, settled, every, test_every, device)
+
+
+def _optimizer_defaults(train: Train) -> dict[str, Any]:
+    """Unset options as torch has them: weight decay 0 (adamw 0.01), momentum 0, betas (0.9, 0.999)."""
+    adaptive = train.optimizer in ("adam", "adamw")
+    decay = 0.01 if train.optimizer == "adamw" else 0.0
+    return {
+        "weight_decay": decay if train.weight_decay is None else train.weight_decay,
+        "momentum": None if adaptive else train.momentum or 0.0,
+        "betas": (train.betas or (0.9, 0.999)) if adaptive else None,
+    }
+
+
+def _faults(setting: Setting) -> Iterator[Fault]:
+    train, data = setting.train, setting.dataset
+    if train.batch_size > len(data.train.x):
+        yield Fault(
+            "",
+            f"train.batch_size {train.batch_size} is larger than the training part of {data.name} "
+            f"({len(data.train.x)} examples); use at most {len(data.train.x)}",
+        )
+    if train.batch_size == 1 and setting.experiment.model.options.get("norm") == "batch":
+        yield Fault("", "model.norm batch needs train.batch_size 2 or more")
+    if train.warmup > setting.steps:
+        yield Fault("", f"train.warmup {train.warmup} is longer than the training ({setting.steps} steps)")
+    if setting.experiment.general.precision == "tf32" and torch.device(setting.device).type != "cuda":
+        yield Fault("", "precision tf32 needs a CUDA device; use precision: fp32 or --device cuda")
+    model = setting.experiment.model
+    try:
+        parameters = model_slots(model, setting.task)
+    except UsageError as error:
+        yield Fault(f"model {model.name}", str(error))
+        return
+    yield from _recipe_faults(setting, parameters)
+
+
+def _recipe_faults(setting: Setting, parameters: list[Slot]) -> Iterator[Fault]:
+    for entry in setting.experiment.schemes:
+        try:
+            assign(parameters, entry.recipe)
+        except ConfigError as error:
+            yield from (Fault(f"schemes, label {entry.label}", fault.message) for fault in error.faults)

@@ -1,0 +1,106 @@
+"""The final test metric of every trial, with the mean and its 95 % interval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from pandas import DataFrame
+
+from winit_cli.plots.logscale import set_ticks, ticks
+from winit_cli.plots.panels import heading, rates, variants
+from winit_cli.plots.style import GREY, SMALL, Look, looks, short
+from winit_cli.stats import groups, mean_interval, numbers_of, split_label
+from winit_cli.store.frames import RunFrames
+
+NAMES = {"final_test_accuracy": "final test accuracy", "final_test_loss": "final test loss"}
+ROW = 0.3
+MOST = 200
+EDGE: dict[str, Any] = {"linestyle": "", "marker": ">", "markersize": 6, "clip_on": False}
+
+
+def figure(run: RunFrames) -> Figure | None:
+    """A panel per variant, a row per label and learning rate; None before any trial has finished."""
+    metric = "final_test_accuracy" if run.data["task"] == "classification" else "final_test_loss"
+    values = numbers_of(run.trials, metric)
+    if not np.isfinite(values).any():
+        return None
+    by_variant = variants(run.labels[: MOST // len(rates(run))])
+    heights = [len(labels) * len(rates(run)) + 1.5 for labels in by_variant.values()]
+    drawn = Figure(figsize=(7.5, ROW * sum(heights) + 0.9), layout="constrained")
+    axes = drawn.subplots(len(heights), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+    high = _ceiling(run, metric, values)
+    for (variant, labels), ax in zip(by_variant.items(), axes, strict=True):
+        heading(ax, variant)
+        _rows(run, labels, metric, high, ax)
+    shown = values[values <= high]
+    if metric == "final_test_loss" and shown.min() > 0 and shown.max() > 30 * shown.min():
+        axes[0].set_xscale("log")
+        set_ticks(axes[0], "x", ticks(float(shown.min()), float(shown.max())))
+    axes[-1].set_xlabel(NAMES[metric])
+    drawn.legend(handles=_keys(values, high), loc="outside lower center", ncols=3, fontsize=SMALL, frameon=False)
+    return drawn
+
+
+def plot(frame: DataFrame, ax: Axes, *, metric: str, row: int, look: Look, high: float = np.inf) -> Axes:
+    """One row: a dot per seed, the mean as a bar with its interval, the diverged counted at the right."""
+    values = numbers_of(frame, metric)
+    values = values[np.isfinite(values)]
+    shown = values[values <= high]
+    # a fixed zigzag keeps equal values apart without randomness; the interval has the lower half to itself
+    heights = row - 0.2 + 0.1 * (np.arange(len(shown)) % 3 - 1)
+    ax.plot(shown, heights, linestyle="", marker=look.marker, color=look.color, markersize=4, alpha=0.6)
+    beyond = int((values > high).sum())
+    if beyond:
+        ax.plot([1.0] * beyond, [row] * beyond, **EDGE, color=look.color, transform=ax.get_yaxis_transform())
+    elif len(values):
+        ax.plot([values.mean()], [row + 0.22], marker="|", markersize=6, markeredgewidth=1.8, color="black")
+        ends = mean_interval(values)
+        if np.isfinite(ends[0]):
+            ax.plot(ends, [row + 0.22] * 2, color="black", linewidth=1.2)
+    lost = int((frame["status"] == "diverged").sum())
+    if lost:
+        text = f"{lost} of {len(frame)} diverged"
+        ax.annotate(text, (1.02, row), xycoords=("axes fraction", "data"), fontsize=SMALL, va="center")
+    return ax
+
+
+def _rows(run: RunFrames, labels: tuple[str, ...], metric: str, high: float, ax: Axes) -> None:
+    texts, shown, several = short(labels, 40), looks(run.labels), len(rates(run)) > 1
+    base = short([split_label(label)[0] for label in labels], 40)
+    names: list[str] = []
+    for row, (label, lr, frame) in enumerate(groups(run.trials, labels)):
+        plot(frame, ax, metric=metric, row=row, look=shown[label], high=high)
+        text = base.get(split_label(label)[0], texts[label])
+        names.append(f"{text}  lr {lr:g}" if several else text)
+    for start in range(0, len(names), 2 * len(rates(run))):
+        ax.axhspan(start - 0.5, start + len(rates(run)) - 0.5, color="#F3F3F3", zorder=0, linewidth=0)
+    ax.set_yticks(range(len(names)), names, fontsize=SMALL)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.tick_params(axis="x", labelsize=SMALL)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x", color="#DDDDDD", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _ceiling(run: RunFrames, metric: str, values: np.ndarray) -> float:
+    """Losses beyond ten times the constant predictor's are drawn at the edge."""
+    constant = run.data.get("constant_loss")
+    if metric == "final_test_accuracy" or not constant or not (values <= 10 * constant).any():
+        return np.inf
+    return float(10 * constant)
+
+
+def _keys(values: np.ndarray, high: float) -> list[Artist]:
+    keys: list[Artist] = [
+        Line2D([], [], linestyle="", marker="o", color=GREY, markersize=4, label="one seed"),
+        Line2D([], [], color="black", marker="|", markersize=6, markeredgewidth=1.8, label="mean and 95 % interval"),
+    ]
+    if (values > high).any():
+        keys.append(Line2D([], [], **EDGE, color=GREY, label=f"above {high:.3g}"))
+    return keys

@@ -1,0 +1,102 @@
+"""Gradient norm of every weight at every measured step, one small panel per label."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from pandas import DataFrame
+
+from winit_cli.plots.panels import grid, heading, rates, remark
+from winit_cli.plots.style import SMALL, short
+from winit_cli.stats import numbers_of, weight_params
+from winit_cli.store.frames import RunFrames
+
+COLUMNS = 4
+MOST = 48
+ZERO = "#F2A6C4"
+NOTHING = "#FFFFFF"
+# beyond these a gradient is dead or exploded, and its exact size would only flatten the others
+RANGE = (1e-7, 1e3)
+
+
+def figure(run: RunFrames) -> Figure | None:
+    """Small panels, layer × step, on one logarithmic colour scale; None without gradients."""
+    frame = run.gradients[run.gradients["param"].isin(weight_params(run.gradients["param"]))]
+    if frame.empty:
+        return None
+    lrs = rates(run)
+    cells = [(label, lr) for label in run.labels for lr in lrs]
+    shown = cells[:MOST]
+    columns = min(COLUMNS, len(shown))
+    drawn, axes = grid(ceil(len(shown) / columns), columns, width=2.3, height=1.75)
+    norm, names = _norm(frame), short(run.labels, 30)
+    ends = _edges(np.sort(frame["step"].unique()).astype(np.float64))[[0, -1]]
+    for (label, lr), ax in zip(shown, axes.flat, strict=False):
+        plot(frame[(frame["label"] == label) & (frame["lr"] == lr)], ax, norm=norm).set_xlim(*ends)
+        heading(ax, names[label], f"lr {lr:g}" if len(lrs) > 1 else "", size=SMALL)
+    for ax in axes.flat[len(shown) :]:
+        ax.remove()
+    _keys(drawn, axes, norm)
+    remark(drawn, len(shown), len(cells), "panels are drawn")
+    return drawn
+
+
+def plot(frame: DataFrame, ax: Axes, *, norm: LogNorm) -> Axes:
+    """One label's weights (layers, steps) as colours: medians over the seeds, zeros and gaps in their own."""
+    ax.set_facecolor(NOTHING)
+    if frame.empty:
+        ax.set(xticks=[], yticks=[])
+        return ax
+    steps, values = matrix(frame)
+    edges = _edges(steps), np.arange(len(values) + 1) + 0.5
+    ax.pcolormesh(*edges, np.ma.masked_less_equal(values, 0), norm=norm, cmap="viridis", rasterized=True)
+    zero = np.ma.masked_where(values != 0, np.zeros_like(values))
+    ax.pcolormesh(*edges, zero, cmap=ListedColormap([ZERO]), vmin=0, vmax=1, rasterized=True)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(4, integer=True))
+    return ax
+
+
+def matrix(frame: DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Steps (steps,) and median gradient norms over the seeds (layers, steps), NaN where there is none."""
+    table = frame.pivot_table(index="param", columns="step", values="grad_norm", aggfunc="median", sort=False)
+    table = table.reindex(weight_params(frame["param"])).sort_index(axis="columns")
+    return table.columns.to_numpy(dtype=np.float64), table.to_numpy(dtype=np.float64)
+
+
+def _edges(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cell borders halfway between the steps."""
+    if len(steps) == 1:
+        return np.array([steps[0] - 0.5, steps[0] + 0.5])
+    middle = (steps[1:] + steps[:-1]) / 2
+    return np.concatenate(([2 * steps[0] - middle[0]], middle, [2 * steps[-1] - middle[-1]]))
+
+
+def _norm(frame: DataFrame) -> LogNorm:
+    values = numbers_of(frame, "grad_norm")
+    positive = np.clip(values[values > 0], *RANGE)
+    low, high = (float(positive.min()), float(positive.max())) if len(positive) else (0.1, 1.0)
+    return LogNorm(low, high if high > low else 10 * low)
+
+
+def _keys(drawn: Figure, axes: NDArray[Any], norm: LogNorm) -> None:
+    left = [ax for ax in axes.flat if isinstance(ax, Axes) and ax.figure is not None]
+    bar = drawn.colorbar(ScalarMappable(norm, "viridis"), ax=left, extend="both", aspect=30, shrink=0.9)
+    bar.set_label("gradient norm", fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL)
+    drawn.supxlabel("step", fontsize=9)
+    drawn.supylabel("weight tensor, from input to output", fontsize=9)
+    patches = [
+        Patch(facecolor=ZERO, label="exactly 0"),
+        Patch(facecolor=NOTHING, edgecolor="#999999", label="no value (diverged)"),
+    ]
+    drawn.legend(handles=patches, loc="outside upper right", ncols=2, fontsize=SMALL, frameon=False)

@@ -1,0 +1,46 @@
+"""What a reader must know before trusting the numbers: parts missing, copied, or added after a look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pandas import DataFrame
+
+from winit_cli.stats import COUNTED
+from winit_cli.store.frames import RunFrames
+
+
+def notices(run: RunFrames) -> list[str]:
+    """Warnings and remarks in the order of their weight."""
+    found = [_partial(run.status), *_copied(run.trials)]
+    return [text for text in found if text]
+
+
+def _partial(status: dict[str, Any]) -> str:
+    counts = status.get("trials", {})
+    missing = counts.get("pending", 0) + counts.get("failed", 0)
+    if status.get("state") == "complete" and not missing:
+        return ""
+    listed = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return (
+        f"This run is not whole: its state is {status.get('state', 'unknown')} ({listed or 'no trials'}). "
+        "Every number here is over the trials that finished; run the same command again to complete it."
+    )
+
+
+def _copied(trials: DataFrame) -> list[str]:
+    finished = trials[trials["status"].isin(COUNTED)]
+    copied = finished[finished["copied_from"].notna() & (finished["copied_from"] != "")]
+    if copied.empty:
+        return []
+    counts = copied["copied_from"].value_counts(sort=False)
+    sources = ", ".join(f"{count} from {source}" for source, count in counts.items())
+    texts = [f"{len(copied)} of {len(finished)} trials were not trained here but copied: {sources}."]
+    both = finished.assign(copy=finished["copied_from"].notna() & (finished["copied_from"] != ""))
+    mixed = both.groupby(["label", "lr"], sort=False)["copy"].nunique()
+    if (mixed > 1).any():
+        texts.append(
+            "Seeds were added to an earlier run of the same comparison. Whoever looked at it first and added seeds "
+            "until the answer pleased has intervals that are too narrow: fix the number of seeds before looking."
+        )
+    return texts

@@ -1,0 +1,41 @@
+"""Rows of tables, and numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pandas import DataFrame
+
+Row = dict[str, Any]
+
+
+def records(frame: DataFrame) -> list[Row]:
+    """The rows of a table as dictionaries."""
+    return [{str(name): cell for name, cell in row.items()} for row in frame.to_dict("records")]
+
+
+def number(value: object) -> str:
+    """Four significant digits; blank for None and NaN; whole numbers and text as they are."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.4g}"
+    return f"{value:.0f}" if isinstance(value, float) and abs(value) < 1e6 else _whole(value)
+
+
+def _whole(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def with_interval(mean: float, low: float, high: float) -> str:
+    """``0.912 ± 0.006``: the mean to the second digit of half its interval; the mean alone without one."""
+    if math.isnan(mean) or math.isnan(low):
+        return number(mean)
+    half = (high - low) / 2
+    if half == 0:
+        return f"{number(mean)} ± 0"
+    places = 1 - math.floor(math.log10(half))
+    if not 0 < places <= 6 or abs(mean) >= 1e6:
+        return f"{mean:.3g} ± {half:.2g}"
+    return f"{mean:.{places}f} ± {half:.{places}f}"

@@ -1,0 +1,69 @@
+"""A run as one HTML page with everything inside it."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from collections.abc import Mapping
+from importlib import resources
+
+import yaml
+from jinja2 import Environment, StrictUndefined
+
+from winit_cli.plots import PLOTS, encode
+from winit_cli.report.answer import answer
+from winit_cli.report.notices import notices
+from winit_cli.report.tables import MEANINGS, audit, pairs, standings, variants_of
+from winit_cli.stats import ranking
+from winit_cli.store.frames import RunFrames
+
+
+def page(run: RunFrames, pictures: Mapping[str, bytes]) -> str:
+    """The report; ``pictures`` holds a PNG per row of PLOTS that has something to show."""
+    task = run.data["task"]
+    ranked = ranking(run.trials, run.gradients, run.labels, task=task)
+    table = standings(ranked, task=task)
+    source = resources.files("winit_cli.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(source).render(
+        title=run.config["name"],
+        subtitle=_subtitle(run),
+        answer=answer(ranked, task=task),
+        notices=notices(run),
+        standings=table,
+        variants=variants_of(run),
+        figures=[_figure(plot.title, plot.caption, pictures[plot.name]) for plot in PLOTS if plot.name in pictures],
+        outputs=run.data.get("outputs"),
+        constant=run.data.get("constant_loss"),
+        data_notes=run.data.get("notes", []),
+        meanings={name: MEANINGS[name] for name in table.columns},
+        audit=audit(run),
+        environment=pairs(run.env),
+        config=yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
+        replay=f"winit run {shlex.quote(str(run.path / 'config.yaml'))}",
+    )
+
+
+def draw(run: RunFrames) -> dict[str, bytes]:
+    """Every figure that has something to show, as PNG."""
+    figures = ((plot.name, plot.draw(run)) for plot in PLOTS)
+    return {name: encode(figure, "png") for name, figure in figures if figure is not None}
+
+
+def _figure(title: str, caption: str, picture: bytes) -> dict[str, str]:
+    return {
+        "title": title,
+        "caption": caption,
+        "uri": f"data:image/png;base64,{base64.b64encode(picture).decode('ascii')}",
+    }
+
+
+def _subtitle(run: RunFrames) -> str:
+    train, data = run.config["train"], run.config["data"]
+    source = f" ({run.data['source']})" if run.data.get("source") else ""
+    seeds = run.config["seeds"]
+    count = len(seeds) if isinstance(seeds, list) else seeds
+    return (
+        f"{run.config['model']['name']} on {data['name']}{source}, {train['optimizer']}, {train['steps']} steps of "
+        f"{train['batch_size']} examples, {count} seeds, {len(run.labels)} labels"
+    )

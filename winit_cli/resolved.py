@@ -1,0 +1,45 @@
+"""The resolved config as it is written to ``config.yaml``: running it again gives the same run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from winit_cli.plan import Plan, Setting
+
+
+def resolved_config(plan: Plan) -> dict[str, Any]:
+    """All values that a plan settled; with ``vary:`` what the variants settle differently stays as given."""
+    base, first = plan.config.base, plan.settings[0]
+    alone = len(plan.settings) == 1
+    measure = {"every": first.every, "test_every": first.test_every} if alone else base.measure.model_dump()
+    return {
+        "name": base.general.name,
+        "model": _plain(base.model.flat()),
+        "data": _plain(_data(first, base.data.flat())),
+        "schemes": [_plain(dict(entry.flat)) for entry in base.schemes],
+        "train": _without_none(_plain((first.train if alone else base.train).model_dump())),
+        "seeds": list(base.general.seeds),
+        "vary": {key: list(values) for key, values in plan.config.vary.items()},
+        "measure": _without_none(measure),
+        "baseline": base.baseline,
+        "engine": base.general.engine,
+        "precision": base.general.precision,
+        "checkpoint_seconds": base.general.checkpoint_seconds,
+        "claims": [],
+    }
+
+
+def _data(setting: Setting, options: dict[str, Any]) -> dict[str, Any]:
+    """Where ``source: auto`` chose, the choice."""
+    return options | {"source": setting.dataset.source} if options.get("source") == "auto" else options
+
+
+def _without_none(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, which is what YAML has."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,199 @@
+"""Run a plan: train what is missing, commit it, write the tables."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from winit_cli.config import dump
+from winit_cli.data.dataset import Dataset, Part, constant_loss
+from winit_cli.engine.records import Chunk, Finished, Started
+from winit_cli.engine.serial import train_trial
+from winit_cli.environment import environment
+from winit_cli.errors import WinitError
+from winit_cli.plan import Plan, Trial
+from winit_cli.resolved import resolved_config
+from winit_cli.stats import summarize
+from winit_cli.store.files import write_csv, write_json, write_text
+from winit_cli.store.frames import read_run
+from winit_cli.store.runs import finished_elsewhere
+from winit_cli.store.store import FILE, Store
+
+
+class Progress(Protocol):
+    """Who is told how a run goes on."""
+
+    def begin(self, trials: int, done: int, steps: int) -> None:
+        """``trials`` in all, ``done`` of them already; ``steps`` updates for each of the others."""
+
+    def advance(self, steps: int) -> None:
+        """That many more updates were made."""
+
+    def trial_done(self, trial: Trial, status: str) -> None:
+        """A trial ended."""
+
+    def note(self, text: str) -> None:
+        """Something to say aloud."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Where the run lies, its counts by status, and whether there was anything to do."""
+
+    directory: Path
+    counts: dict[str, int]
+    was_complete: bool
+
+
+def run_plan(plan: Plan, results: Path, progress: Progress, *, fresh: bool = False) -> Result:
+    """Run a plan under a results directory; trials that any run there has finished are not repeated.
+
+    A trial that raises an error is recorded as failed and the others go on.
+
+    Raises:
+        StorageError: the disk refuses; what was committed before is kept.
+    """
+    directory = _directory(plan, results, fresh)
+    store = Store(directory, plan.config.base.general.checkpoint_seconds)
+    try:
+        env = store.meta("env") or environment(plan.settings[0].device)
+        store.register(plan.trials, _facts(plan) | {"env": env})
+        was_complete = not store.unfinished()
+        if not was_complete:
+            _prepare(plan, store, env, progress)
+            if not fresh:
+                _copy_finished(plan, store, results, progress)
+            _train_all(plan, store, env, progress)
+        _write_tables(plan, store, progress)
+        counts = store.write_status("failed" if store.unfinished() else "complete")["trials"]
+        return Result(directory, counts, was_complete)
+    finally:
+        store.close()
+
+
+def _directory(plan: Plan, results: Path, fresh: bool) -> Path:
+    """The plan's directory, or with ``fresh`` the first sibling (``-2``, ``-3`` …) that does not exist."""
+    directory, number = results / plan.name, 2
+    while fresh and (directory / FILE).exists():
+        directory, number = results / f"{plan.name}-{number}", number + 1
+    return directory
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    data = plan.settings[0].dataset
+    return {
+        "config": resolved_config(plan),
+        "labels": plan.labels,
+        "data": {
+            "name": data.name,
+            "task": data.task,
+            "outputs": data.outputs,
+            "source": data.source,
+            "fingerprint": data.fingerprint,
+            "constant_loss": constant_loss(data),
+            "notes": list(data.notes),
+        },
+    }
+
+
+def _prepare(plan: Plan, store: Store, env: dict[str, Any], progress: Progress) -> None:
+    here = environment(plan.settings[0].device)
+    for key in ("winit", "torch", "numpy", "cpu"):
+        if env[key] != here[key]:
+            progress.note(f"this run was started with {key} {env[key]}; the rest is trained with {here[key]}")
+    write_text(store.directory / "config.yaml", dump(resolved_config(plan)))
+    write_json(store.directory / "env.json", env)
+    store.write_status("running")
+
+
+def _copy_finished(plan: Plan, store: Store, results: Path, progress: Progress) -> None:
+    missing = store.unfinished()
+    ours = {plan.trials[position].identity: position for position in missing}
+    copied = 0
+    for other, found in finished_elsewhere(results, store.directory, ours).items():
+        store.copy(other, [(theirs, ours[identity]) for identity, theirs in found.items()])
+        progress.note(f"{len(found)} copied from {other.name}")
+        copied += len(found)
+    if copied:
+        progress.note(f"{len(missing) - copied} to train")
+
+
+def _train_all(plan: Plan, store: Store, env: dict[str, Any], progress: Progress) -> None:
+    missing = store.unfinished()
+    progress.begin(len(plan.trials), len(plan.trials) - len(missing), max(s.steps for s in plan.settings))
+    on_device: dict[str, Dataset] = {}
+    try:
+        with _torch_as(env["threads"], plan):
+            for position in missing:
+                trial = plan.trials[position]
+                data = trial.setting.dataset
+                if data.fingerprint not in on_device:
+                    on_device = {data.fingerprint: _to(data, trial.setting.device)}
+                _train(trial, position, on_device[data.fingerprint], store, progress)
+    except BaseException:
+        with contextlib.suppress(WinitError):
+            store.write_status("interrupted")
+        raise
+
+
+def _train(trial: Trial, position: int, data: Dataset, store: Store, progress: Progress) -> None:
+    began, step = time.perf_counter(), 0
+    try:
+        for record in train_trial(trial, data):
+            if isinstance(record, Started):
+                store.start(position, record)
+            elif isinstance(record, Chunk):
+                store.chunk(position, record)
+                progress.advance(record.step - step)
+                step = record.step
+            elif isinstance(record, Finished):
+                store.finish(position, record, time.perf_counter() - began)
+                progress.advance(trial.setting.steps - step)
+                progress.trial_done(trial, record.status)
+    except WinitError:
+        raise
+    except Exception as error:
+        store.fail(position, f"{type(error).__name__}: {error}")
+        progress.trial_done(trial, "failed")
+        progress.note(f"{trial.key} failed: {type(error).__name__}: {error}")
+
+
+def _to(data: Dataset, device: str) -> Dataset:
+    train, test = (
+        Part(data.train.x.to(device), data.train.y.to(device)),
+        Part(data.test.x.to(device), data.test.y.to(device)),
+    )
+    val = None if data.val is None else Part(data.val.x.to(device), data.val.y.to(device))
+    return replace(data, train=train, val=val, test=test)
+
+
+@contextlib.contextmanager
+def _torch_as(threads: int, plan: Plan) -> Iterator[None]:
+    """Torch set up so that a run replays: its thread count, deterministic kernels, the config's precision."""
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    matmul = torch.backends.cuda.matmul
+    tf32 = matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    wanted = plan.config.base.general.precision == "tf32"
+    matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = wanted
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32
+
+
+def _write_tables(plan: Plan, store: Store, progress: Progress) -> None:
+    write_text(store.directory / "config.yaml", dump(resolved_config(plan)))
+    for text in store.export():
+        progress.note(text)
+    summary = summarize(read_run(store.directory).trials, plan.labels)
+    write_csv(store.directory / "summary.csv", list(summary.columns), summary.itertuples(index=False))

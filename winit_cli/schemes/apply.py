@@ -1,0 +1,164 @@
+"""Apply a recipe to a model: every parameter is covered by exactly one rule, and drawn from its own generator."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+
+from winit_cli.errors import ConfigError, Fault
+from winit_cli.rng import DrawFrom, generator
+from winit_cli.schemes import SCHEMES
+from winit_cli.schemes.recipe import LAYERS, Recipe, Use
+from winit_cli.schemes.slots import Slot, slots
+
+ZEROS = Use("zeros")
+DEFAULT = Use("pytorch_default")
+CURES = {"eye": "dirac", "dirac": "eye"}
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A parameter, the scheme that fills it, and the part of the recipe that says so."""
+
+    slot: Slot
+    use: Use
+    rule: str
+
+
+def initialize(model: nn.Module, recipe: Recipe, seed: int) -> list[Assignment]:
+    """Fill a model's parameters in place and return what was done to each.
+
+    Parameter p is drawn from the generator ``(seed, "init", p)`` alone, so it does not depend on what else
+    is in the model. The global generator is neither read nor changed.
+
+    Raises:
+        ConfigError: a parameter is not covered or cannot be filled, or a rule wins none.
+    """
+    assignments = assign(slots(model), recipe)
+    with torch.no_grad():
+        _reset([a.slot for a in assignments if a.use.scheme == DEFAULT.scheme], seed)
+        for assignment in assignments:
+            if not SCHEMES[assignment.use.scheme].own_biases:
+                _fill(assignment, generator(seed, "init", assignment.slot.name))
+    return assignments
+
+
+def _fill(assignment: Assignment, source: Generator) -> None:
+    scheme = SCHEMES[assignment.use.scheme]
+    for block in assignment.slot.views():
+        scheme.fill(block, source, **assignment.use.options)
+
+
+def _reset(defaults: Sequence[Slot], seed: int) -> None:
+    """Copy each parameter from a twin of its module that has reset itself."""
+    for module in {id(slot.module): slot.module for slot in defaults}.values():
+        mine = [slot for slot in defaults if slot.module is module]
+        twin = copy.deepcopy(module)
+        sources = {slot.local: generator(seed, "init", slot.name) for slot in mine}
+        _reset_twin(twin, sources, generator(seed, "init", mine[0].name, "rest"))
+        for slot in mine:
+            slot.parameter.copy_(getattr(twin, slot.local))
+
+
+def _reset_twin(twin: nn.Module, sources: dict[str, Generator], rest: Generator) -> None:
+    places = {getattr(twin, local).data_ptr(): source for local, source in sources.items()}
+
+    def pick(filled: Tensor | None) -> Generator:
+        return rest if filled is None else places.get(filled.data_ptr(), rest)
+
+    with DrawFrom(pick):
+        twin.reset_parameters()  # type: ignore[operator]
+
+
+def assign(model_slots: Iterable[Slot], recipe: Recipe) -> list[Assignment]:
+    """Decide for every parameter which scheme fills it; touches no weight, so it works on the meta device.
+
+    Raises:
+        ConfigError: see :func:`initialize`; all faults at once.
+    """
+    model_slots = list(model_slots)
+    weights = {id(slot.module): _choose(slot, recipe) for slot in model_slots if slot.kind != "bias"}
+    chosen = [(slot, _choose(slot, recipe) or _bias(slot, recipe, weights)) for slot in model_slots]
+    faults = [*_uncovered([slot for slot, use in chosen if use is None]), *_idle(recipe, chosen)]
+    assignments = []
+    for slot, use in chosen:
+        if use is not None:
+            assignment = _with_fallback(Assignment(slot, *use), recipe)
+            assignments.append(assignment)
+            faults += _unfillable(assignment, recipe)
+    if faults:
+        raise ConfigError([Fault("", fault) for fault in faults])
+    return assignments
+
+
+def _choose(slot: Slot, recipe: Recipe) -> tuple[Use, str] | None:
+    """The first rule that matches, else ``others`` for weights; norm layers keep what they are built with."""
+    for index, rule in enumerate(recipe.rules):
+        if rule.matches(slot):
+            return rule.use, f"rules.{index}"
+    if slot.kind == "norm":
+        return DEFAULT, "norm layer's own"
+    if slot.kind in LAYERS and recipe.others is not None:
+        return recipe.others, "others" if recipe.rules else "scheme"
+    if slot.kind == "other" and recipe.others is not None and recipe.others.scheme == "as_built":
+        return recipe.others, "others" if recipe.rules else "scheme"
+    return None
+
+
+def _bias(slot: Slot, recipe: Recipe, weights: dict[int, tuple[Use, str] | None]) -> tuple[Use, str] | None:
+    if slot.kind != "bias":
+        return None
+    beside = weights.get(id(slot.module))
+    if recipe.bias is not None:
+        return recipe.bias, "bias"
+    if beside is not None and SCHEMES[beside[0].scheme].own_biases:
+        return beside[0], beside[1]
+    return ZEROS, "bias"
+
+
+def _with_fallback(assignment: Assignment, recipe: Recipe) -> Assignment:
+    if _fills(assignment) or recipe.fallback is None:
+        return assignment
+    return Assignment(assignment.slot, recipe.fallback, "fallback")
+
+
+def _fills(assignment: Assignment) -> bool:
+    if assignment.use.scheme == DEFAULT.scheme:
+        return hasattr(assignment.slot.module, "reset_parameters")
+    return SCHEMES[assignment.use.scheme].can_fill(assignment.slot.block_shape)
+
+
+def _uncovered(missing: Sequence[Slot]) -> list[str]:
+    if not missing:
+        return []
+    names = ", ".join(f"{slot.name} {slot.shape}" for slot in missing)
+    return [f"no rule covers {names}; add a rule (params: GLOB) or others: as_built"]
+
+
+def _idle(recipe: Recipe, chosen: Sequence[tuple[Slot, tuple[Use, str] | None]]) -> list[str]:
+    """Rules that win no parameter: a typing error, or shadowed by an earlier rule."""
+    winners = {use[1] for _, use in chosen if use is not None}
+    names = ", ".join(slot.name for slot, _ in chosen)
+    return [
+        f"rules.{index} ({rule.params or rule.layers}) wins no parameter: none matches, or earlier rules take "
+        f"them all; the parameters are {names}"
+        for index, rule in enumerate(recipe.rules)
+        if f"rules.{index}" not in winners
+    ]
+
+
+def _unfillable(assignment: Assignment, recipe: Recipe) -> list[str]:
+    if _fills(assignment):
+        return []
+    slot, scheme = assignment.slot, SCHEMES[assignment.use.scheme]
+    what = f"'{scheme.name}' cannot fill {slot.name} {slot.shape}: it fills {scheme.applies_to}"
+    if assignment.rule == "bias":
+        return [f"{what}; use bias: zeros, or bias: {{scheme: constant, val: …}}"]
+    if recipe.fallback is not None:
+        return [f"{what}; choose another fallback, e.g. fallback: kaiming_normal"]
+    cure = CURES.get(scheme.name, "kaiming_normal")
+    return [f"{what}; add a fallback for such parameters to the entry, e.g. fallback: {cure}"]

@@ -1,0 +1,98 @@
+"""What initialization did: one record per parameter, and the hash of all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import nn
+
+from winit_cli.schemes import SCHEMES
+from winit_cli.schemes.apply import Assignment
+from winit_cli.schemes.slots import Slot
+from winit_cli.theory.moments import Moments, fans
+
+
+@dataclass(frozen=True)
+class InitRecord:
+    """One row of ``init.csv`` without the trial: what was expected of a parameter and what is in it."""
+
+    param: str
+    shape: str
+    scheme: str
+    rule: str
+    fan_in: int | None
+    fan_out: int | None
+    gain: float | None
+    mean: float
+    std: float
+    expected_std: float | None
+    min: float
+    max: float
+    sha256: str
+
+
+def audit(assignments: Sequence[Assignment]) -> list[InitRecord]:
+    """Measure every parameter: moments in double precision, std over the population, SHA-256 of its bytes."""
+    return [_record(assignment) for assignment in assignments]
+
+
+def init_hash(records: Sequence[InitRecord]) -> str:
+    """SHA-256 over the names and hashes of all parameters, in the model's order."""
+    text = "\n".join(f"{record.param} {record.shape} {record.sha256}" for record in records)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def expected(assignment: Assignment) -> Moments:
+    """The moments that the formula promises for one block of the parameter."""
+    slot = assignment.slot
+    if assignment.use.scheme == "pytorch_default":
+        return _module_moments(slot)
+    return SCHEMES[assignment.use.scheme].moments(slot.block_shape, **assignment.use.options)
+
+
+def _record(assignment: Assignment) -> InitRecord:
+    slot = assignment.slot
+    values = slot.parameter.detach().cpu().contiguous().numpy()
+    wide = values.astype(np.float64)
+    block = slot.block_shape
+    fan_in, fan_out = fans(block) if len(block) > 1 and slot.kind != "norm" else (None, None)
+    moments = expected(assignment)
+    return InitRecord(
+        param=slot.name,
+        shape="x".join(map(str, slot.shape)),
+        scheme=assignment.use.scheme,
+        rule=assignment.rule,
+        fan_in=fan_in,
+        fan_out=fan_out,
+        gain=moments.gain,
+        mean=float(wide.mean()),
+        std=float(wide.std()),
+        expected_std=moments.std,
+        min=float(wide.min()),
+        max=float(wide.max()),
+        sha256=hashlib.sha256(values.tobytes()).hexdigest(),
+    )
+
+
+def _module_moments(slot: Slot) -> Moments:
+    """What the layers' own ``reset_parameters`` draw: U(±1/sqrt(fan_in)) or, recurrent, U(±1/sqrt(hidden))."""
+    module = slot.module
+    if isinstance(module, nn.RNNBase):
+        return replace(_uniform(module.hidden_size), gain=None)
+    if slot.kind == "norm":
+        return Moments(std=0.0, mean=1.0 if slot.local == "weight" else 0.0)
+    if slot.kind == "embedding":
+        return Moments(std=1.0)
+    weight = getattr(module, "weight", None)
+    if slot.kind in ("linear", "conv", "bias") and weight is not None:
+        moments = _uniform(fans(weight.shape)[0])
+        return moments if slot.kind != "bias" else replace(moments, gain=None)
+    return Moments(std=None, mean=None)
+
+
+def _uniform(fan: int) -> Moments:
+    return Moments(std=1 / math.sqrt(3 * fan), gain=1 / math.sqrt(3), bound=1 / math.sqrt(fan))

@@ -1,0 +1,172 @@
+"""Variance scaling: zero mean, and a width set by the layer's fans, W ~ gain² / fan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Generator, Tensor
+from torch.nn import init
+
+from winit_cli.schemes.row import Gain, Scheme
+from winit_cli.tables import Number
+from winit_cli.theory.moments import Moments, fans
+
+Mode = Literal["fan_in", "fan_out"]
+Nonlinearity = Literal["leaky_relu", "relu", "tanh", "sigmoid", "selu", "linear", "conv1d", "conv2d", "conv3d", "auto"]
+
+GLOROT = "Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural networks"
+HE = "He, Zhang, Ren & Sun 2015, Delving deep into rectifiers (arXiv:1502.01852)"
+LECUN = "LeCun, Bottou, Orr & Müller 1998, Efficient BackProp"
+
+
+def xavier_uniform(tensor: Tensor, generator: Generator, *, gain: Gain = 1.0) -> None:
+    init.xavier_uniform_(tensor, float(gain), generator=generator)
+
+
+def xavier_normal(tensor: Tensor, generator: Generator, *, gain: Gain = 1.0) -> None:
+    init.xavier_normal_(tensor, float(gain), generator=generator)
+
+
+def kaiming_uniform(
+    tensor: Tensor,
+    generator: Generator,
+    *,
+    a: Number = 0.0,
+    mode: Mode = "fan_in",
+    nonlinearity: Nonlinearity = "leaky_relu",
+) -> None:
+    init.kaiming_uniform_(tensor, a, mode, nonlinearity, generator=generator)  # type: ignore[arg-type]
+
+
+def kaiming_normal(
+    tensor: Tensor,
+    generator: Generator,
+    *,
+    a: Number = 0.0,
+    mode: Mode = "fan_in",
+    nonlinearity: Nonlinearity = "leaky_relu",
+) -> None:
+    init.kaiming_normal_(tensor, a, mode, nonlinearity, generator=generator)  # type: ignore[arg-type]
+
+
+def lecun_uniform(tensor: Tensor, generator: Generator) -> None:
+    init.kaiming_uniform_(tensor, nonlinearity="linear", generator=generator)
+
+
+def lecun_normal(tensor: Tensor, generator: Generator) -> None:
+    init.kaiming_normal_(tensor, nonlinearity="linear", generator=generator)
+
+
+def _scaled(gain: float, fan: float, distribution: str) -> Moments:
+    """std = gain / sqrt(fan); a uniform distribution reaches sqrt(3) times as far."""
+    std = gain / math.sqrt(fan)
+    return Moments(std=abs(std), gain=gain, bound=math.sqrt(3) * abs(std) if distribution == "uniform" else None)
+
+
+def _xavier(distribution: str, shape: Sequence[int], gain: float) -> Moments:
+    fan_in, fan_out = fans(shape)
+    return _scaled(gain, (fan_in + fan_out) / 2, distribution)
+
+
+def _kaiming(distribution: str, shape: Sequence[int], a: float, mode: Mode, nonlinearity: str) -> Moments:
+    fan_in, fan_out = fans(shape)
+    gain = init.calculate_gain(nonlinearity, a)  # type: ignore[arg-type]
+    return _scaled(gain, fan_in if mode == "fan_in" else fan_out, distribution)
+
+
+def _lecun(distribution: str, shape: Sequence[int]) -> Moments:
+    return _scaled(1.0, fans(shape)[0], distribution)
+
+
+_XAVIER_PITFALLS = (
+    "Derived for activations that are linear around 0; with relu half the signal is lost in every layer "
+    "unless gain: relu (or auto) makes up for it.",
+)
+_KAIMING_PITFALLS = (
+    "torch's default is leaky_relu with a=0, which is relu: the gain is sqrt(2) whatever the activation is, "
+    "and the output layer gets it too.",
+    "a=sqrt(5) in torch's own Linear means gain sqrt(1/3), that is U(±1/sqrt(fan_in)), and not a leaky relu.",
+)
+_LECUN_PITFALLS = ("The variance that selu needs (Klambauer et al. 2017), but too small for deep relu nets.",)
+
+SCHEMES = (
+    Scheme(
+        name="xavier_uniform",
+        family="variance scaling",
+        summary="keeps forward and backward signal, for tanh-like activations",
+        formula="W ~ U(-b, b), b = gain · sqrt(6 / (fan_in + fan_out))",
+        paper=GLOROT,
+        torch_call="nn.init.xavier_uniform_(w, gain={gain})",
+        fill=xavier_uniform,
+        moments=lambda shape, gain: _xavier("uniform", shape, gain),
+        dims=(2, 99),
+        aliases=("glorot_uniform",),
+        pitfalls=_XAVIER_PITFALLS,
+    ),
+    Scheme(
+        name="xavier_normal",
+        family="variance scaling",
+        summary="keeps forward and backward signal, for tanh-like activations",
+        formula="W ~ N(0, std²), std = gain · sqrt(2 / (fan_in + fan_out))",
+        paper=GLOROT,
+        torch_call="nn.init.xavier_normal_(w, gain={gain})",
+        fill=xavier_normal,
+        moments=lambda shape, gain: _xavier("normal", shape, gain),
+        dims=(2, 99),
+        aliases=("xavier", "glorot", "glorot_normal"),
+        pitfalls=_XAVIER_PITFALLS,
+    ),
+    Scheme(
+        name="kaiming_uniform",
+        family="variance scaling",
+        summary="keeps the signal through relu layers",
+        formula="W ~ U(-b, b), b = gain · sqrt(3 / fan), gain = sqrt(2 / (1 + a²)) for leaky_relu",
+        paper=HE,
+        torch_call="nn.init.kaiming_uniform_(w, a={a}, mode='{mode}', nonlinearity='{nonlinearity}')",
+        fill=kaiming_uniform,
+        moments=lambda shape, a, mode, nonlinearity: _kaiming("uniform", shape, a, mode, nonlinearity),
+        dims=(2, 99),
+        aliases=("he_uniform",),
+        pitfalls=_KAIMING_PITFALLS,
+    ),
+    Scheme(
+        name="kaiming_normal",
+        family="variance scaling",
+        summary="keeps the signal through relu layers",
+        formula="W ~ N(0, std²), std = gain / sqrt(fan), gain = sqrt(2 / (1 + a²)) for leaky_relu",
+        paper=HE,
+        torch_call="nn.init.kaiming_normal_(w, a={a}, mode='{mode}', nonlinearity='{nonlinearity}')",
+        fill=kaiming_normal,
+        moments=lambda shape, a, mode, nonlinearity: _kaiming("normal", shape, a, mode, nonlinearity),
+        dims=(2, 99),
+        aliases=("kaiming", "he", "he_normal"),
+        pitfalls=_KAIMING_PITFALLS,
+    ),
+    Scheme(
+        name="lecun_uniform",
+        family="variance scaling",
+        summary="unit gain on fan_in, uniform",
+        formula="W ~ U(-b, b), b = sqrt(3 / fan_in)",
+        paper=LECUN,
+        torch_call="nn.init.kaiming_uniform_(w, nonlinearity='linear')",
+        fill=lecun_uniform,
+        moments=lambda shape: _lecun("uniform", shape),
+        dims=(2, 99),
+        pitfalls=_LECUN_PITFALLS,
+    ),
+    Scheme(
+        name="lecun_normal",
+        family="variance scaling",
+        summary="unit gain on fan_in, normal",
+        formula="W ~ N(0, std²), std = sqrt(1 / fan_in)",
+        paper=LECUN,
+        torch_call="nn.init.kaiming_normal_(w, nonlinearity='linear')",
+        fill=lecun_normal,
+        moments=lambda shape: _lecun("normal", shape),
+        dims=(2, 99),
+        aliases=("lecun",),
+        pitfalls=_LECUN_PITFALLS,
+    ),
+)

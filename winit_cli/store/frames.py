@@ -1,0 +1,68 @@
+"""A run as tidy tables: what statistics, plots and the report read."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas import DataFrame
+
+from winit_cli.errors import StorageError
+from winit_cli.store.files import refusals
+from winit_cli.store.schema import QUERIES
+from winit_cli.store.store import FILE
+
+
+@dataclass(frozen=True)
+class RunFrames:
+    """One run on disk; tables have the columns of its CSV files, blank cells are NaN or None.
+
+    ``units`` holds some first-layer units per trial: ``values`` is a float32 array of shape
+    (units, height, width) or (units, length), ``moment`` is ``start`` or ``end``.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    env: dict[str, Any]
+    status: dict[str, Any]
+    data: dict[str, Any]
+    labels: list[str]
+    trials: DataFrame
+    curves: DataFrame
+    gradients: DataFrame
+    init: DataFrame
+    timings: DataFrame
+    units: DataFrame
+
+
+def read_run(path: Path) -> RunFrames:
+    """Read a run, also one that another process is still writing.
+
+    Raises:
+        StorageError: the store is missing or damaged.
+    """
+    with refusals(path):
+        connection = sqlite3.connect(f"{(path / FILE).resolve().as_uri()}?mode=ro", uri=True, timeout=60)
+    try:
+        meta = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
+        frames = {name: pd.read_sql_query(query, connection) for name, query in QUERIES.items()}
+        frames["units"] = _with_arrays(frames["units"])
+        facts: dict[str, Any] = {key: meta[key] for key in ("config", "env", "status", "data", "labels")} | frames
+        return RunFrames(path, **facts)
+    except (sqlite3.Error, pd.errors.DatabaseError, KeyError, ValueError) as error:
+        raise StorageError(f"{path / FILE} cannot be read as a run of winit: {error}") from None
+    finally:
+        connection.close()
+
+
+def _with_arrays(units: DataFrame) -> DataFrame:
+    values = [
+        np.frombuffer(data, dtype="<f4").reshape([int(size) for size in shape.split("x")])
+        for data, shape in zip(units["data"], units["shape"], strict=True)
+    ]
+    return units.drop(columns=["shape", "data"]).assign(values=pd.Series(values, index=units.index, dtype=object))

@@ -1,0 +1,55 @@
+"""The tables of ``run.sqlite`` and the columns of the CSV files.
+
+``trials.id`` is the position in the config's order of labels, learning rates and seeds; exports sort by it.
+"""
+
+from __future__ import annotations
+
+SQL = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS trials (
+    id INTEGER PRIMARY KEY, identity TEXT NOT NULL, trial TEXT NOT NULL UNIQUE, label TEXT NOT NULL,
+    scheme TEXT NOT NULL, lr REAL NOT NULL, seed INTEGER NOT NULL, status TEXT NOT NULL DEFAULT 'pending',
+    outcome TEXT, final_train_loss REAL, final_val_loss REAL, final_test_loss REAL, final_test_accuracy REAL,
+    diverged_step INTEGER, init_hash TEXT, copied_from TEXT, seconds REAL, message TEXT
+);
+CREATE INDEX IF NOT EXISTS trials_identity ON trials (identity);
+CREATE TABLE IF NOT EXISTS curves (
+    trial_id INTEGER NOT NULL, step INTEGER NOT NULL, split TEXT NOT NULL, loss REAL, accuracy REAL,
+    PRIMARY KEY (trial_id, step, split)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS gradients (
+    trial_id INTEGER NOT NULL, step INTEGER NOT NULL, position INTEGER NOT NULL, grad_norm REAL,
+    PRIMARY KEY (trial_id, step, position)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS init (
+    trial_id INTEGER NOT NULL, position INTEGER NOT NULL, param TEXT NOT NULL, shape TEXT NOT NULL,
+    scheme TEXT NOT NULL, rule TEXT NOT NULL, fan_in INTEGER, fan_out INTEGER, gain REAL, mean REAL, std REAL,
+    expected_std REAL, min REAL, max REAL, sha256 TEXT NOT NULL,
+    PRIMARY KEY (trial_id, position)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS units (
+    trial_id INTEGER NOT NULL, moment TEXT NOT NULL, shape TEXT NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (trial_id, moment)
+) WITHOUT ROWID;
+"""
+
+DETAILS = ("curves", "gradients", "init", "units")  # rows that belong to a trial
+
+FINALS = ("final_train_loss", "final_val_loss", "final_test_loss", "final_test_accuracy")
+TRIALS = ("trial", "label", "scheme", "lr", "seed", "status", "outcome", *FINALS, "diverged_step", "init_hash")
+INIT = ("param", "shape", "scheme", "rule", "fan_in", "fan_out", "gain", "mean", "std", "expected_std", "min", "max")
+
+_TRIAL = "t.trial, t.label, t.lr, t.seed"
+QUERIES = {
+    "trials": f"SELECT {', '.join(TRIALS)}, copied_from FROM trials ORDER BY id",
+    "curves": f"SELECT {_TRIAL}, c.step, c.split, c.loss, c.accuracy FROM curves c JOIN trials t ON t.id = c.trial_id "
+    "ORDER BY t.id, c.step, CASE c.split WHEN 'train' THEN 0 WHEN 'val' THEN 1 ELSE 2 END",
+    "gradients": f"SELECT {_TRIAL}, g.step, i.param, g.grad_norm FROM gradients g JOIN trials t ON t.id = g.trial_id "
+    "JOIN init i ON i.trial_id = g.trial_id AND i.position = g.position ORDER BY t.id, g.step, g.position",
+    "init": f"SELECT t.trial, t.label, t.seed, {', '.join(f'i.{name}' for name in INIT)}, i.sha256 "
+    "FROM init i JOIN trials t ON t.id = i.trial_id ORDER BY t.id, i.position",
+    "timings": "SELECT trial, seconds FROM trials WHERE seconds IS NOT NULL ORDER BY id",
+    "units": f"SELECT {_TRIAL}, u.moment, u.shape, u.data FROM units u JOIN trials t ON t.id = u.trial_id "
+    "ORDER BY t.id, u.moment DESC",
+}

@@ -1,0 +1,1 @@
+"""What mathematics says before anything is trained: activations, gains, expected moments."""

@@ -1,0 +1,43 @@
+"""Activations by torch's functional names, as numpy functions for the theory.
+
+The torch function of the same name is ``torch.nn.functional.<name>`` (``linear`` is the identity).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf, expit
+
+Array = NDArray[np.float64]
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017
+
+
+def _elu(z: Array) -> Array:
+    return np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
+
+
+def _softplus(z: Array) -> Array:
+    return np.logaddexp(0, z)
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "linear": lambda z: z,
+    "relu": lambda z: np.maximum(z, 0),
+    "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
+    "tanh": np.tanh,
+    "sigmoid": expit,
+    "selu": lambda z: SELU_SCALE * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0))),
+    "elu": _elu,
+    "gelu": lambda z: 0.5 * z * (1 + erf(z / math.sqrt(2))),
+    "silu": lambda z: z * expit(z),
+    "mish": lambda z: z * np.tanh(_softplus(z)),
+    "softplus": _softplus,
+    "softsign": lambda z: z / (1 + np.abs(z)),
+    "hardtanh": lambda z: np.clip(z, -1, 1),
+    "relu6": lambda z: np.clip(z, 0, 6),
+}

@@ -1,0 +1,42 @@
+"""Expected mean and standard deviation of the values that a scheme writes into a tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What a formula promises for one block of weights; ``None`` where it promises nothing."""
+
+    std: float | None
+    mean: float | None = 0.0
+    gain: float | None = None
+    bound: float | None = None
+
+
+def fans(shape: Sequence[int]) -> tuple[int, int]:
+    """``(fan_in, fan_out)`` of a weight (out, in, *kernel): in, or out, times the kernel's size."""
+    kernel = math.prod(shape[2:])
+    return shape[1] * kernel, shape[0] * kernel
+
+
+def uniform(a: float, b: float) -> Moments:
+    """U(a, b): mean (a + b) / 2, standard deviation (b - a) / sqrt(12)."""
+    return Moments(std=(b - a) / math.sqrt(12), mean=(a + b) / 2, bound=max(abs(a), abs(b)))
+
+
+def truncated_normal(mean: float, std: float, a: float, b: float) -> Moments:
+    """N(mean, std^2) conditioned on [a, b]."""
+    from scipy.stats import truncnorm
+
+    law = truncnorm((a - mean) / std, (b - mean) / std, loc=mean, scale=std)
+    return Moments(std=float(law.std()), mean=float(law.mean()), bound=max(abs(a), abs(b)))
+
+
+def ones_among_zeros(ones: int, size: int) -> Moments:
+    """``ones`` entries of 1 among ``size`` entries, the others 0."""
+    p = ones / size
+    return Moments(std=math.sqrt(p * (1 - p)), mean=p)
