@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -175,20 +176,30 @@ def _to(data: Dataset, device: str) -> Dataset:
 
 @contextlib.contextmanager
 def _torch_as(threads: int, plan: Plan) -> Iterator[None]:
-    """Torch set up so that a run replays: its thread count, deterministic kernels, the config's precision."""
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    matmul = torch.backends.cuda.matmul
-    tf32 = matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    """Torch set up so that a run replays: its thread count and, on CUDA, deterministic kernels and precision."""
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
+    try:
+        with _cuda_as(plan) if torch.device(plan.settings[0].device).type == "cuda" else contextlib.nullcontext():
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _cuda_as(plan: Plan) -> Iterator[None]:
+    """Deterministic kernels; apart from CUDA, because the call imports torch's compiler (1.5 s)."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    tf32 = matmul.allow_tf32, cudnn.allow_tf32
     torch.use_deterministic_algorithms(True, warn_only=True)
-    wanted = plan.config.base.general.precision == "tf32"
-    matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = wanted
+    matmul.allow_tf32 = cudnn.allow_tf32 = plan.config.base.general.precision == "tf32"
     try:
         yield
     finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
-        matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32
+        torch.use_deterministic_algorithms(before)
+        matmul.allow_tf32, cudnn.allow_tf32 = tf32
 
 
 def _write_tables(plan: Plan, store: Store, progress: Progress) -> None:

@@ -57,7 +57,8 @@ PLOTS = (
         "L2 norm of the gradient of each weight tensor, from the input at the left to the output at the right; "
         "median and middle half over the seeds. A level line means that every layer gets a signal of like size. "
         "A fall towards the left is a vanishing gradient, a rise an exploding one. "
-        "Exact zeros lie on the dotted line marked 0: those weights do not learn at all.",
+        "Exact zeros lie on the dotted line marked 0: those weights do not learn at all. "
+        "Sizes beyond the range shown are drawn at its ends.",
         gradients_by_layer.figure,
     ),
     Plot(

@@ -66,8 +66,8 @@ class LogScale:
 
     def _text(self, place: float) -> str:
         if self.cut_low and math.isclose(place, self.low):
-            return rf"$\leq${tick_text(place)}"
-        return rf"$\geq${tick_text(place)}" if self.cut_high and math.isclose(place, self.high) else tick_text(place)
+            return f"< {tick_text(place)}"
+        return f"> {tick_text(place)}" if self.cut_high and math.isclose(place, self.high) else tick_text(place)
 
 
 def ticks(low: float, high: float) -> list[float]:

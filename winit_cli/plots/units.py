@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from winit_cli.plots.panels import grid, rates, remark
+from winit_cli.plots.panels import grid, remark
 from winit_cli.plots.style import SMALL, short
 from winit_cli.store.frames import RunFrames
 
@@ -29,11 +29,10 @@ Image = NDArray[np.float64]
 
 def figure(run: RunFrames) -> Figure | None:
     """A cell per label: units before training above the same units after it, at the first seed and rate."""
-    lrs = rates(run)
     frame = run.units
     if frame.empty:
         return None
-    frame = frame[(frame["seed"] == frame["seed"].iloc[0]) & (frame["lr"] == lrs[0])]
+    frame = frame[(frame["seed"] == frame["seed"].iloc[0]) & (frame["lr"] == frame["lr"].iloc[0])]
     labels = run.labels[:MOST]
     columns = min(COLUMNS, len(labels))
     height = _height(frame["values"].iloc[0])
@@ -87,7 +86,7 @@ def mosaic(values: NDArray[np.float32]) -> Image:
 def _height(values: NDArray[np.float32]) -> float:
     """The inches a cell needs under its title for two strips of images, or of vectors."""
     rows, columns = mosaic(values).shape
-    return 0.35 + (2.1 * rows / columns * (WIDTH - 0.6) if np.ndim(values) == 3 else 1.3)
+    return 0.35 + (min(2.5, 2.1 * rows / columns * (WIDTH - 0.6)) if np.ndim(values) == 3 else 1.3)
 
 
 def _padded(unit: Image, gap: int, axis: int) -> Image:

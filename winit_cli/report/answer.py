@@ -58,8 +58,9 @@ def _overlaps(others: list[Row], best: Row, kind: str, several: bool) -> Iterato
     ends = best[f"{kind}_low"], best[f"{kind}_high"]
     near = [row for row in others if row[f"{kind}_low"] <= ends[1] and row[f"{kind}_high"] >= ends[0]]
     if near:
+        subject = "intervals" if len(near) > 1 else "interval"
         verb = "overlap" if len(near) > 1 else "overlaps"
-        yield f"The interval of {_names(near, several)} {verb} with it: these seeds do not separate them clearly."
+        yield f"The {subject} of {_names(near, several)} {verb} with it: these seeds do not separate them clearly."
     elif others:
         yield "No other interval overlaps with it."
 

@@ -25,7 +25,7 @@ def page(run: RunFrames, pictures: Mapping[str, bytes]) -> str:
     table = standings(ranked, task=task)
     source = resources.files("winit_cli.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(source).render(
+    text = environment.from_string(source).render(
         title=run.config["name"],
         subtitle=_subtitle(run),
         answer=answer(ranked, task=task),
@@ -42,6 +42,7 @@ def page(run: RunFrames, pictures: Mapping[str, bytes]) -> str:
         config=yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
         replay=f"winit run {shlex.quote(str(run.path / 'config.yaml'))}",
     )
+    return text.lstrip()
 
 
 def draw(run: RunFrames) -> dict[str, bytes]:

@@ -1,0 +1,202 @@
+"""Every figure, over runs that stress it: the tests run over each row of PLOTS."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from frames import TWELVE, make_run
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from winit_cli.errors import StorageError
+from winit_cli.plots import PLOTS, encode, save
+from winit_cli.plots.gradient_heatmap import matrix
+from winit_cli.plots.logscale import LogScale, tick_text, ticks
+from winit_cli.plots.style import COLORS, looks, named, short
+from winit_cli.plots.units import mosaic
+from winit_cli.store.frames import RunFrames
+
+VARIANTS = [f"{scheme}@depth={depth}" for depth in (10, 22, 30) for scheme in TWELVE[:2] + TWELVE[8:10]]
+LONG = [f"{'a-label-of-sixty-four-characters' * 2}"[:62] + f"{index:02d}" for index in range(3)]
+RUNS = {
+    "small": {},
+    "twelve": {"labels": TWELVE, "seeds": 5, "layers": 31},
+    "rates": {"labels": ["kaiming_normal", "zeros"], "lrs": (0.05, 0.1)},
+    "variants": {"labels": VARIANTS, "seeds": 2},
+    "long": {"labels": LONG, "seeds": 1},
+    "regression": {"task": "regression", "length": 20},
+    "diverged": {"labels": ["ones"], "seeds": 2},
+    "zeros": {"labels": ["zeros"]},
+}
+every_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
+
+
+def run_of(name: str) -> RunFrames:
+    return make_run(Path("run"), **RUNS[name])
+
+
+def figure_of(name: str, run: RunFrames) -> Figure:
+    figure = next(plot for plot in PLOTS if plot.name == name).draw(run)
+    assert figure is not None
+    return figure
+
+
+@every_plot
+@pytest.mark.parametrize("name", RUNS)
+def test_a_figure_can_be_laid_out(plot, name):
+    figure = plot.draw(run_of(name))
+    if figure is None:
+        assert (plot.name, name) in {("accuracy", "regression"), ("final_metric", "diverged")}
+        return
+    figure.draw_without_rendering()
+    width, height = figure.get_size_inches()
+    assert width <= 13
+    assert height * 150 < 2**16
+
+
+@every_plot
+def test_more_than_forty_labels_do_not_crash(plot):
+    figure = plot.draw(make_run(Path("run"), [f"scheme_{index}" for index in range(45)], seeds=1, layers=2, length=5))
+    assert figure is not None
+    figure.draw_without_rendering()
+
+
+@every_plot
+def test_nothing_measured_is_no_figure(plot):
+    run = run_of("small")
+    pending = run.trials.assign(status="pending", final_test_loss=None, final_test_accuracy=None)
+    tables = {name: getattr(run, name).iloc[:0] for name in ("curves", "gradients", "init", "units")}
+    assert plot.draw(dataclasses.replace(run, trials=pending, **tables)) is None
+
+
+@every_plot
+def test_the_same_run_gives_the_same_bytes(plot):
+    for kind in ("png", "svg"):
+        first, second = (encode(plot.draw(run_of("small")), kind) for _ in range(2))
+        assert first == second
+
+
+@every_plot
+def test_rows_say_how_to_read_the_figure(plot):
+    assert plot.name.isidentifier()
+    assert plot.title
+    assert len(plot.caption) > 80
+
+
+def test_names_are_unique():
+    assert len({plot.name for plot in PLOTS}) == len(PLOTS)
+
+
+def test_one_explosion_does_not_flatten_the_others():
+    run = run_of("small")
+    for ax in figure_of("loss", run).axes:
+        assert ax.get_ylim()[1] <= 11 * run.data["constant_loss"]
+
+
+def test_a_cross_stands_where_a_trial_diverged():
+    ax = figure_of("loss", run_of("small")).axes[0]
+    crosses = [line for line in ax.lines if line.get_marker() == "x"]
+    assert [line.get_xdata()[0] for line in crosses] == [40, 40]
+
+
+def test_a_trial_that_diverged_at_once_still_has_its_cross():
+    run = run_of("small")
+    dead = run.trials["status"] == "diverged"
+    curves = run.curves[~run.curves["trial"].isin(run.trials.loc[dead, "trial"])]
+    trials = run.trials.assign(diverged_step=run.trials["diverged_step"].where(~dead, 0))
+    ax = figure_of("loss", dataclasses.replace(run, trials=trials, curves=curves)).axes[0]
+    crosses = [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines if line.get_marker() == "x"]
+    assert crosses == [(0, ax.get_ylim()[1])] * 2
+
+
+def test_the_constant_predictor_is_drawn_and_named():
+    figure = figure_of("loss", run_of("small"))
+    assert any(text.get_text() == "constant predictor" for text in figure.legends[0].get_texts())
+
+
+def test_zero_gradients_lie_on_the_line_marked_zero():
+    figure = figure_of("gradients_by_layer", run_of("small"))
+    ticks_of = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert ticks_of[0] == "0"
+
+
+def test_legends_stand_beside_the_panels():
+    figure = figure_of("loss", run_of("twelve"))
+    figure.draw_without_rendering()
+    left = figure.legends[0].get_window_extent().x0
+    assert all(ax.get_window_extent().x1 <= left for ax in figure.axes)
+
+
+def test_every_seed_is_a_dot_and_divergence_is_counted():
+    ax: Axes = figure_of("final_metric", run_of("small")).axes[0]
+    dots = [line for line in ax.lines if line.get_linestyle() == "None" and line.get_marker() != "|"]
+    assert sum(len(line.get_xdata()) for line in dots) == 7
+    assert "2 of 3 diverged" in [text.get_text() for text in ax.texts]
+
+
+def test_heat_map_holds_medians_over_the_seeds():
+    run = run_of("small")
+    frame = run.gradients[run.gradients["label"] == "kaiming_normal"]
+    steps, values = matrix(frame)
+    assert values.shape == (4, 11)
+    assert steps.tolist() == list(range(0, 101, 10))
+    first = frame[(frame["param"] == "head.weight") & (frame["step"] == 100)]["grad_norm"]
+    assert values[-1, -1] == pytest.approx(np.median(first))
+
+
+def test_mosaic_puts_units_side_by_side_and_vectors_below_each_other():
+    assert mosaic(np.ones((3, 28, 28), dtype=np.float32)).shape == (28, 3 * 28 + 2 * 2)
+    assert mosaic(np.ones((3, 20), dtype=np.float32)).shape == (3 * 4 + 2, 20)
+
+
+def test_looks_are_stable_and_distinct():
+    labels = [f"label{index}" for index in range(60)]
+    assert len(set(looks(labels).values())) == 60
+    assert looks(labels)["label3"] == looks(labels[:5])["label3"]
+    assert len({look.color for look in looks(TWELVE).values()}) == len(COLORS)
+
+
+def test_variants_share_the_look_of_their_scheme():
+    shown = looks(["a@depth=2", "b@depth=2", "a@depth=9"])
+    assert shown["a@depth=2"] == shown["a@depth=9"] != shown["b@depth=2"]
+
+
+def test_short_labels_fit_and_stay_distinct():
+    texts = short(LONG)
+    assert all(len(text) <= 28 and "…" in text for text in texts.values())
+    twins = [f"{'x' * 30}{index}{'y' * 30}" for index in range(2)]
+    assert len(set(short(twins).values())) == 2
+
+
+def test_named_counts_the_rest():
+    assert named(["a", "b"]) == "a, b"
+    assert named(["a@d=1", "b@d=1", "c@d=1"]) == "a, b and 1 more"
+
+
+def test_log_scale_keeps_zeros_below_and_extremes_at_the_ends():
+    scale = LogScale.over([0.0, 1e-3, 10.0])
+    assert scale.floor is not None
+    assert scale.place([0.0, 10.0]).tolist() == [scale.floor, 10.0]
+    cut = LogScale.over([1e-30, 1.0], within=(1e-12, 1e6))
+    assert (cut.low, cut.cut_low, cut.floor) == (1e-12, True, None)
+    assert LogScale.over([0.0, 0.0]).place([0.0])[0] < 1
+
+
+def test_ticks_are_few_and_inside():
+    assert ticks(0.03, 0.6) == pytest.approx([0.05, 0.1, 0.2, 0.5])
+    assert len(ticks(1e-40, 1e13)) <= 8
+    assert ticks(0.3, 0.3) == [0.3]
+    assert [tick_text(value) for value in (0.05, 1000.0, 1e-9)] == ["0.05", "1000", "$10^{-9}$"]
+
+
+def test_save_writes_both_formats_and_nothing_else(tmp_path: Path):
+    save(figure_of("loss", run_of("small")), tmp_path / "figures" / "loss")
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["loss.png", "loss.svg"]
+
+
+def test_save_says_what_the_disk_refused(tmp_path: Path):
+    blocked = tmp_path / "figures"
+    blocked.write_text("a file where the directory should be")
+    with pytest.raises(StorageError, match=r"cannot write .*loss\.png: .*; free space or permission is needed"):
+        save(figure_of("loss", run_of("small")), blocked / "loss")

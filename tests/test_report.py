@@ -1,0 +1,220 @@
+"""The report: self-contained, escaped, deterministic, and no claim beyond the numbers."""
+
+import dataclasses
+import math
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from frames import TWELVE, make_run
+
+from winit_cli.errors import StorageError
+from winit_cli.plots import PLOTS
+from winit_cli.report import render, write
+from winit_cli.report.answer import answer
+from winit_cli.report.notices import notices
+from winit_cli.report.numbers import number, with_interval
+from winit_cli.report.page import page
+from winit_cli.report.tables import audit, pairs, standings
+from winit_cli.stats import ranking
+from winit_cli.store.frames import RunFrames
+
+
+def text_of(run: RunFrames) -> str:
+    """The page without its figures, which take most of the time."""
+    return page(run, {})
+
+
+def said(run: RunFrames) -> str:
+    task = run.data["task"]
+    return "\n".join(answer(ranking(run.trials, run.gradients, run.labels, task=task), task=task))
+
+
+def test_page_loads_nothing_and_runs_nothing(tmp_path: Path):
+    html = render(make_run(tmp_path))
+    assert "<script" not in html
+    sources = re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?([^\"')>\s]{0,22})", html)
+    assert sources
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+
+
+def test_every_picture_has_a_text(tmp_path: Path):
+    run = make_run(tmp_path)
+    html = page(run, {plot.name: b"png" for plot in PLOTS})
+    assert len(re.findall(r'<img alt="[^"]{40,}"', html)) == len(PLOTS)
+
+
+def test_page_is_well_formed(tmp_path: Path):
+    class Balance(HTMLParser):
+        def __init__(self):
+            super().__init__()
+            self.stack = []
+
+        def handle_starttag(self, tag, attrs):
+            if tag not in {"meta", "img"}:
+                self.stack.append(tag)
+
+        def handle_endtag(self, tag):
+            assert self.stack.pop() == tag
+
+    html = text_of(make_run(tmp_path, TWELVE))
+    parser = Balance()
+    parser.feed(html)
+    assert html.startswith("<!DOCTYPE html>")
+    assert parser.stack == []
+
+
+def test_the_same_run_gives_the_same_page(tmp_path: Path):
+    assert render(make_run(tmp_path)) == render(make_run(tmp_path))
+
+
+def test_names_are_escaped(tmp_path: Path):
+    run = make_run(tmp_path, ["<b>bold</b>", "a & b"])
+    config = {**run.config, "name": "<script>alert(1)</script>"}
+    html = text_of(dataclasses.replace(run, config=config, env={"cpu": "<img src=x>"}))
+    assert "<script" not in html
+    assert "<b>bold" not in html
+    assert "<img" not in html
+    assert "&lt;b&gt;bold&lt;/b&gt;" in html
+    assert "a &amp; b" in html
+
+
+def test_write_puts_every_figure_beside_the_page(tmp_path: Path):
+    path = write(make_run(tmp_path))
+    assert path == tmp_path / "report.html"
+    expected = {f"{plot.name}.{kind}" for plot in PLOTS for kind in ("png", "svg")}
+    assert {figure.name for figure in (tmp_path / "figures").iterdir()} == expected
+    assert {entry.name for entry in tmp_path.iterdir()} == {"report.html", "figures"}
+
+
+def test_write_says_what_the_disk_refused(tmp_path: Path):
+    (tmp_path / "figures").write_text("a file where the directory should be")
+    with pytest.raises(StorageError, match="cannot write"):
+        write(make_run(tmp_path))
+
+
+def test_answer_names_the_best_with_its_interval_and_the_failures(tmp_path: Path):
+    text = said(make_run(tmp_path))
+    assert text.startswith("kaiming_normal ranks first with a mean test accuracy of 0.")
+    assert "±" in text
+    assert "(95 % interval over 3 seeds)" in text
+    assert "Diverged: normal in 2 of 3." in text
+    assert "zeros in 3 of 3" in text
+
+
+def test_answer_names_what_overlaps(tmp_path: Path):
+    text = said(make_run(tmp_path, ["sparse", "orthogonal", "zeros"], seeds=5))
+    assert re.search(r"The interval of (sparse|orthogonal) overlaps with it: these seeds do not separate", text)
+
+
+def test_answer_from_one_seed_claims_nothing(tmp_path: Path):
+    text = said(make_run(tmp_path, ["sparse", "zeros"], seeds=1))
+    assert "from a single seed" in text
+    assert "One seed gives no interval" in text
+
+
+def test_answer_when_everything_diverged(tmp_path: Path):
+    assert said(make_run(tmp_path, ["ones"], seeds=2)).startswith("No trial has finished with a result")
+
+
+def test_answer_when_nothing_learned(tmp_path: Path):
+    assert "no better than always giving the same answer" in said(make_run(tmp_path, ["zeros", "normal:std=0.001"]))
+
+
+def test_answer_of_equal_rows_shares_the_place(tmp_path: Path):
+    run = make_run(tmp_path, ["zeros", "zeros@home"], seeds=2)
+    equal = run.trials.assign(final_test_accuracy=0.1)
+    assert said(dataclasses.replace(run, trials=equal)).startswith("zeros and zeros@home share the first place")
+
+
+def test_each_variant_has_its_own_answer(tmp_path: Path):
+    labels = [f"{scheme}@depth={depth}" for depth in (2, 9) for scheme in ("kaiming_normal", "zeros")]
+    text = said(make_run(tmp_path, labels))
+    assert text.startswith("At depth=2: kaiming_normal ranks first")
+    assert "\nAt depth=9: kaiming_normal ranks first" in text
+
+
+def test_regression_has_no_accuracy(tmp_path: Path):
+    run = make_run(tmp_path, task="regression")
+    html = text_of(run)
+    assert "mean test loss" in html
+    assert "test accuracy</th>" not in html
+    assert "<dt>test accuracy</dt>" not in html
+
+
+def test_learning_rates_are_shown_where_there_are_several(tmp_path: Path):
+    for lrs, shown in (((0.1,), False), ((0.1, 0.2), True)):
+        run = make_run(tmp_path, lrs=lrs)
+        table = standings(ranking(run.trials, run.gradients, run.labels, task="classification"), task="classification")
+        assert ("lr" in table.columns) is shown
+
+
+def test_partial_run_has_a_banner(tmp_path: Path):
+    assert notices(make_run(tmp_path)) == []
+    assert "its state is interrupted (7 ok, 2 diverged)" in notices(make_run(tmp_path, state="interrupted"))[0]
+
+
+def test_copies_and_seeds_added_after_a_look_are_said(tmp_path: Path):
+    texts = notices(make_run(tmp_path, copied="mnist-1a2b3c4d"))
+    assert texts[0] == "3 of 9 trials were not trained here but copied: 3 from mnist-1a2b3c4d."
+    assert "Seeds were added to an earlier run" in texts[1]
+
+
+def test_copying_a_whole_label_is_no_second_look(tmp_path: Path):
+    run = make_run(tmp_path)
+    whole = run.trials.assign(copied_from=run.trials["label"].map({"zeros": "mnist-1a2b3c4d"}))
+    assert len(notices(dataclasses.replace(run, trials=whole))) == 1
+
+
+def test_details_hold_audit_environment_config_and_replay(tmp_path: Path):
+    html = text_of(make_run(tmp_path / "a run"))
+    for piece in ("layers.0.weight", "expected_std", "some cpu", "batch_size: 64", "5,000 real images"):
+        assert piece in html
+    assert f"winit run &#39;{tmp_path}/a run/config.yaml&#39;" in html
+    assert "—" not in html.partition("<body>")[0]
+
+
+def test_audit_shows_the_first_seed_once(tmp_path: Path):
+    run = make_run(tmp_path, lrs=(0.1, 0.2))
+    assert len(audit(run).rows) == len(run.labels) * 8
+
+
+def test_a_run_without_measurements_still_has_a_page(tmp_path: Path):
+    run = make_run(tmp_path, state="running")
+    pending = run.trials.assign(status="pending", outcome=None, final_test_loss=None, final_test_accuracy=None)
+    tables = {name: getattr(run, name).iloc[:0] for name in ("curves", "gradients", "init", "units")}
+    html = render(dataclasses.replace(run, trials=pending, **tables))
+    assert "No trial has finished with a result" in html
+
+
+def test_nested_values_have_dotted_names():
+    assert pairs({"a": {"b": 1}, "c": None}).rows == [["a.b", "1"], ["c", "none"]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "text"),
+    [
+        ((0.91234, 0.90634, 0.91834), "0.9123 ± 0.0060"),
+        ((0.1, 0.1, 0.1), "0.1 ± 0"),
+        ((0.5, math.nan, math.nan), "0.5"),
+        ((math.nan, math.nan, math.nan), ""),
+        ((1234.0, 0.0, 2468.0), "1.23e+03 ± 1.2e+03"),
+    ],
+)
+def test_means_are_rounded_to_their_interval(cells, text):
+    assert with_interval(*cells) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, ""), (math.nan, ""), (100.0, "100"), (0.123456, "0.1235"), (3, "3"), ("x", "x")]
+)
+def test_numbers_read_well(value, text):
+    assert number(value) == text
+
+
+def test_this_branch_never_imports_torch():
+    code = "import sys, winit_cli.report; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
