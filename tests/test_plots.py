@@ -150,6 +150,23 @@ def test_mosaic_puts_units_side_by_side_and_vectors_below_each_other():
     assert mosaic(np.ones((3, 20), dtype=np.float32)).shape == (3 * 4 + 2, 20)
 
 
+def test_each_variant_starts_a_row_of_heat_maps():
+    figure = figure_of("gradient_heatmap", make_run(Path("run"), ["a@d=1", "a@d=2", "b@d=1", "b@d=2", "c@d=2"]))
+    places = [ax.get_subplotspec() for ax in figure.axes if ax.get_title(loc="left")]
+    assert [(place.rowspan.start, place.colspan.start) for place in places] == [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]
+    titles = [ax.get_title(loc="left") for ax in figure.axes][:5]
+    assert titles == ["a@d=1", "b@d=1", "a@d=2", "b@d=2", "c@d=2"]
+
+
+def test_weights_that_explode_get_a_colour_scale_of_their_own():
+    run = run_of("zeros")
+    units = run.units[run.units["seed"] == 0]
+    for factor, title in ((3.0, "zeros   ± 3"), (50.0, "zeros   ± 1, after ± 50")):
+        values = [np.ones((2, 4, 4), np.float32) * size for size in (1.0, factor)]
+        figure = figure_of("units", dataclasses.replace(run, units=units.assign(values=values)))
+        assert figure.axes[0].get_title(loc="left") == title
+
+
 def test_looks_are_stable_and_distinct():
     labels = [f"label{index}" for index in range(60)]
     assert len(set(looks(labels).values())) == 60
@@ -198,5 +215,5 @@ def test_save_writes_both_formats_and_nothing_else(tmp_path: Path):
 def test_save_says_what_the_disk_refused(tmp_path: Path):
     blocked = tmp_path / "figures"
     blocked.write_text("a file where the directory should be")
-    with pytest.raises(StorageError, match=r"cannot write .*loss\.png: .*; free space or permission is needed"):
+    with pytest.raises(StorageError, match=r"cannot use .*loss\.png: .* free space or fix the permission"):
         save(figure_of("loss", run_of("small")), blocked / "loss")

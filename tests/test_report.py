@@ -68,7 +68,7 @@ def test_page_is_well_formed(tmp_path: Path):
 
 
 def test_the_same_run_gives_the_same_page(tmp_path: Path):
-    assert render(make_run(tmp_path)) == render(make_run(tmp_path))
+    assert text_of(make_run(tmp_path)) == text_of(make_run(tmp_path))
 
 
 def test_names_are_escaped(tmp_path: Path):
@@ -92,7 +92,7 @@ def test_write_puts_every_figure_beside_the_page(tmp_path: Path):
 
 def test_write_says_what_the_disk_refused(tmp_path: Path):
     (tmp_path / "figures").write_text("a file where the directory should be")
-    with pytest.raises(StorageError, match="cannot write"):
+    with pytest.raises(StorageError, match=r"cannot use .*figures"):
         write(make_run(tmp_path))
 
 

@@ -20,7 +20,8 @@ def json_schema() -> dict[str, Any]:
     general = _properties(General)
     names = [name for row in SCHEMES.values() for name in (row.name, *row.aliases)]
     use = {"oneOf": [{"enum": names}, *(_scheme(row.name, row.aliases, row.options, {}) for row in SCHEMES.values())]}
-    sides = {"bias": use, "fallback": use, "label": {"type": "string", "pattern": f"^{LABEL.pattern}$"}}
+    side = {"$ref": "#/$defs/use"}
+    sides = {"bias": side, "fallback": side, "label": {"type": "string", "pattern": f"^{LABEL.pattern}$"}}
     plain = [_scheme(row.name, row.aliases, row.options, sides) for row in SCHEMES.values()]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -28,12 +29,13 @@ def json_schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "required": ["model", "data", "schemes"],
+        "$defs": {"use": use},
         "properties": {
             **general,
             "seeds": {"anyOf": [{"type": "integer", "minimum": 1}, _list({"type": "integer", "minimum": 0})]},
             "model": _named({row.name: row.options for row in MODELS.values()}, MODELS),
             "data": _named({row.name: options_of(row.load) for row in DATASETS.values()}, DATASETS),
-            "schemes": _list({"oneOf": [{"enum": names}, *plain, _ruled(use, sides)]}),
+            "schemes": _list({"oneOf": [{"enum": names}, *plain, _ruled(side, sides)]}),
             "train": _section(Train) | {"description": Train.__doc__},
             "measure": _section(Measure) | {"description": Measure.__doc__},
             "vary": {"type": "object", "additionalProperties": _list({})},
@@ -83,12 +85,12 @@ def _keyed(key: str, names: tuple[str, ...], cls: type[BaseModel], sides: dict[s
     return section
 
 
-def _ruled(use: dict[str, Any], sides: dict[str, Any]) -> dict[str, Any]:
+def _ruled(side: dict[str, Any], sides: dict[str, Any]) -> dict[str, Any]:
     which = {"params": {"type": "string"}, "layers": {"enum": list(LAYERS)}}
     rules = [_scheme(row.name, row.aliases, row.options, which) for row in SCHEMES.values()]
     return {
         "type": "object",
         "additionalProperties": False,
         "required": ["label", "rules"],
-        "properties": {"rules": _list({"oneOf": rules}), "others": use, **sides},
+        "properties": {"rules": _list({"oneOf": rules}), "others": side, **sides},
     }

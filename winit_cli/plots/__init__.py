@@ -79,9 +79,9 @@ PLOTS = (
         "units",
         "First-layer weights before and after training",
         "Some units of the first layer at the first seed, before training above the same units after it. Red is "
-        "positive, blue negative, white 0; the limit beside each label is the end of its colour scale, and a trial "
-        "that diverged has no picture after. Equal pictures mean equal units: they get equal gradients and stay equal, "
-        "so the layer can do no more than a single unit.",
+        "positive, blue negative, white 0; the limit beside each label is the end of its colour scale, with one of its "
+        "own for after where the weights grew far beyond it. Grey is not a number: the trial diverged. Equal pictures "
+        "mean equal units: they get equal gradients and stay equal, so the layer can do no more than a single unit.",
         units.figure,
     ),
 )

@@ -59,7 +59,7 @@ def panels(run: RunFrames, value: str, constant: float | None) -> Figure | None:
 def plot(frame: DataFrame, ax: Axes, *, value: str, look: Look) -> Axes:
     """One label's curve: median and quartiles of ``value`` over the seeds at each step."""
     band = quantiles(frame, "step", value).sort_index()
-    ax.plot(band.index, band["middle"], color=look.color, linestyle=look.line, linewidth=1.5)
+    ax.plot(band.index, band["middle"], color=look.color, linestyle=look.line, linewidth=1.5, zorder=look.order)
     ax.fill_between(band.index, band["low"], band["high"], color=look.color, alpha=0.18, linewidth=0)
     return ax
 

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from winit_cli.errors import StorageError
+from winit_cli.store.files import refusals
 
 DPI = 150
 # what matplotlib would stamp into each format: the date, its version, random ids
@@ -42,12 +42,11 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         StorageError: the disk refused.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with refusals(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        reason = error.strerror or str(error)
-        raise StorageError(f"cannot write {path}: {reason}; free space or permission is needed there") from error
+        try:
+            beside.write_bytes(content)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)

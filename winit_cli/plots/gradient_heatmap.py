@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
 from math import ceil
 from typing import Any
 
@@ -15,8 +17,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from winit_cli.plots.panels import grid, heading, rates, remark
-from winit_cli.plots.style import SMALL, short
+from winit_cli.plots.panels import grid, heading, rates, remark, variants
+from winit_cli.plots.style import GREY, SMALL, short
 from winit_cli.stats import numbers_of, weight_params
 from winit_cli.store.frames import RunFrames
 
@@ -34,17 +36,19 @@ def figure(run: RunFrames) -> Figure | None:
     if frame.empty:
         return None
     lrs = rates(run)
-    cells = [(label, lr) for label in run.labels for lr in lrs]
+    cells = [cell for members in variants(run.labels).values() for cell in product(members, lrs)]
     shown = cells[:MOST]
     columns = min(COLUMNS, len(shown))
-    drawn, axes = grid(ceil(len(shown) / columns), columns, width=2.3, height=1.75)
+    places = _places([label for label, _ in shown], columns)
+    drawn, axes = grid(max(places) // columns + 1, columns, width=2.3, height=1.75)
     norm, names = _norm(frame), short(run.labels, 30)
     ends = _edges(np.sort(frame["step"].unique()).astype(np.float64))[[0, -1]]
-    for (label, lr), ax in zip(shown, axes.flat, strict=False):
+    for place, (label, lr) in zip(places, shown, strict=True):
+        ax = axes.flat[place]
         plot(frame[(frame["label"] == label) & (frame["lr"] == lr)], ax, norm=norm).set_xlim(*ends)
         heading(ax, names[label], f"lr {lr:g}" if len(lrs) > 1 else "", size=SMALL)
-    for ax in axes.flat[len(shown) :]:
-        ax.remove()
+    for place in set(range(axes.size)) - set(places):
+        axes.flat[place].remove()
     _keys(drawn, axes, norm)
     remark(drawn, len(shown), len(cells), "panels are drawn")
     return drawn
@@ -55,6 +59,7 @@ def plot(frame: DataFrame, ax: Axes, *, norm: LogNorm) -> Axes:
     ax.set_facecolor(NOTHING)
     if frame.empty:
         ax.set(xticks=[], yticks=[])
+        ax.text(0.5, 0.5, "no values", transform=ax.transAxes, ha="center", va="center", fontsize=SMALL, color=GREY)
         return ax
     steps, values = matrix(frame)
     edges = _edges(steps), np.arange(len(values) + 1) + 0.5
@@ -71,6 +76,15 @@ def matrix(frame: DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     table = frame.pivot_table(index="param", columns="step", values="grad_norm", aggfunc="median", sort=False)
     table = table.reindex(weight_params(frame["param"])).sort_index(axis="columns")
     return table.columns.to_numpy(dtype=np.float64), table.to_numpy(dtype=np.float64)
+
+
+def _places(labels: Sequence[str], columns: int) -> list[int]:
+    """Which panel each label gets, row by row; every variant starts a row of its own."""
+    places: list[int] = []
+    for members in variants(labels).values():
+        start = ceil((places[-1] + 1) / columns) * columns if places else 0
+        places += range(start, start + len(members))
+    return places
 
 
 def _edges(steps: NDArray[np.float64]) -> NDArray[np.float64]:

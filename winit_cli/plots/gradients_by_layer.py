@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
 
 from winit_cli.plots.logscale import LogScale
@@ -46,7 +49,8 @@ def plot(frame: DataFrame, ax: Axes, *, scale: LogScale, look: Look) -> Axes:
     band = quantiles(frame, "param", "grad_norm").reindex(weight_params(frame["param"]))
     layers = range(1, len(band) + 1)
     middle, low, high = (scale.place(band[name]) for name in ("middle", "low", "high"))
-    ax.plot(layers, middle, color=look.color, linestyle=look.line, marker=look.marker, markersize=4, linewidth=1.3)
+    style: dict[str, Any] = {"color": look.color, "linestyle": look.line, "marker": look.marker, "zorder": look.order}
+    ax.plot(layers, middle, markersize=4, linewidth=1.3, **style)
     ax.fill_between(layers, low, high, color=look.color, alpha=0.15, linewidth=0)
     return ax
 
@@ -61,6 +65,8 @@ def _panel(run: RunFrames, facet: Facet, frame: DataFrame, scale: LogScale, ax: 
     names = [name.removesuffix(".weight") for name in weight_params(frame["param"])]
     if 0 < len(names) <= NAMED:
         ax.set_xticks(range(1, len(names) + 1), names, rotation=30, ha="right")
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.set_xlabel("" if 0 < len(names) <= NAMED else "weight tensor, from input to output")
 
 

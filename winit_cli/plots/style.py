@@ -35,6 +35,11 @@ class Look:
     line: Any
     marker: str
 
+    @property
+    def order(self) -> float:
+        """Drawing order: dashes and dots above solid lines, so that curves that coincide all show."""
+        return 2 + LINES.index(self.line) / 10
+
 
 def looks(labels: Sequence[str]) -> dict[str, Look]:
     """The look of each label; variants of one label (``zeros@depth=2``, ``zeros@depth=9``) share it."""

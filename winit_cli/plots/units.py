@@ -20,6 +20,8 @@ from winit_cli.store.frames import RunFrames
 COLUMNS = 2
 MOST = 48
 UNITS = 10
+# beyond this factor one scale for both moments would leave the weights before training blank
+GROWN = 20
 WIDTH = 4.4
 COLORS = "RdBu_r"
 GAP = "#A8A8A8"
@@ -49,7 +51,7 @@ def figure(run: RunFrames) -> Figure | None:
 
 
 def plot(frame: DataFrame, ax: Axes) -> str:
-    """Draw one label's units on a colour scale symmetric about 0; returns the text of its limit."""
+    """Draw one label's units on colour scales symmetric about 0; returns the text of their limits."""
     found = {moment: frame.loc[frame["moment"] == moment, "values"] for moment in MOMENTS}
     images = {moment: mosaic(values.iloc[0]) for moment, values in found.items() if len(values)}
     ax.spines[:].set_visible(False)
@@ -57,20 +59,35 @@ def plot(frame: DataFrame, ax: Axes) -> str:
         ax.set(xticks=[], yticks=[])
         return "no trial yet"
     blank = np.full_like(next(iter(images.values())), np.nan)
-    parts = [images.get(moment, blank) for moment in MOMENTS]
-    finite = np.concatenate([part[np.isfinite(part)] for part in parts])
-    limit = float(np.abs(finite).max(initial=0.0))
+    parts = {moment: images.get(moment, blank) for moment in MOMENTS}
+    limits = _limits(parts)
     between = np.full((max(1, len(blank) // 12), blank.shape[1]), np.nan)
-    whole = np.ma.masked_invalid(np.vstack([parts[0], between, parts[1]]))
+    strips = [part / (limits[moment] or 1) for moment, part in parts.items()]
+    whole = np.ma.masked_invalid(np.vstack([strips[0], between, strips[1]]))
     ax.set_facecolor(GAP)
     aspect: Literal["equal", "auto"] = "equal" if np.ndim(frame["values"].iloc[0]) == 3 else "auto"
-    ax.imshow(whole, cmap=COLORS, vmin=-(limit or 1), vmax=limit or 1, aspect=aspect, interpolation="nearest")
+    ax.imshow(whole, cmap=COLORS, vmin=-1, vmax=1, aspect=aspect, interpolation="nearest")
     middles = [len(blank) / 2, len(blank) * 1.5 + len(between)]
     texts = [text if moment in images else f"{text}: none" for moment, text in MOMENTS.items()]
     ax.set_yticks(middles, texts, fontsize=7)
     ax.set_xticks([])
     ax.tick_params(length=0)
-    return f"± {limit:.2g}" if limit else "all exactly 0"
+    return _stated(limits)
+
+
+def _limits(parts: dict[str, Image]) -> dict[str, float]:
+    """The colour limit of each moment: one for both unless the weights grew by more than GROWN."""
+    own = {name: float(np.abs(part[np.isfinite(part)]).max(initial=0.0)) for name, part in parts.items()}
+    if own["end"] > GROWN * own["start"] > 0:
+        return own
+    return dict.fromkeys(own, max(own.values()))
+
+
+def _stated(limits: dict[str, float]) -> str:
+    start, end = limits["start"], limits["end"]
+    if start != end:
+        return f"± {start:.2g}, after ± {end:.2g}"
+    return f"± {start:.2g}" if start else "all exactly 0"
 
 
 def mosaic(values: NDArray[np.float32]) -> Image:
