@@ -29,11 +29,20 @@ RUNS = {
     "diverged": {"labels": ["ones"], "seeds": 2},
     "zeros": {"labels": ["zeros"]},
 }
+SOMETIMES = {"final_metric_leaders"}  # drawn only where leaders crowd in a corner
 every_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
 
 
 def run_of(name: str) -> RunFrames:
-    return make_run(Path("run"), **RUNS[name])
+    return crowded() if name == "crowded" else make_run(Path("run"), **RUNS[name])
+
+
+def crowded() -> RunFrames:
+    """Two labels that end close together and one far below them."""
+    run = make_run(Path("run"), ["near", "nearer", "far"], seeds=3)
+    accuracy = [0.900, 0.905, 0.910, 0.920, 0.925, 0.930, 0.1, 0.1, 0.1]
+    finished = run.trials.assign(status="ok", outcome="learned", diverged_step=None, final_test_accuracy=accuracy)
+    return dataclasses.replace(run, trials=finished)
 
 
 def figure_of(name: str, run: RunFrames) -> Figure:
@@ -47,7 +56,8 @@ def figure_of(name: str, run: RunFrames) -> Figure:
 def test_a_figure_can_be_laid_out(plot, name):
     figure = plot.draw(run_of(name))
     if figure is None:
-        assert (plot.name, name) in {("accuracy", "regression"), ("final_metric", "diverged")}
+        empty = {("accuracy", "regression"), ("final_metric", "diverged")}
+        assert plot.name in SOMETIMES or (plot.name, name) in empty
         return
     figure.draw_without_rendering()
     width, height = figure.get_size_inches()
@@ -58,8 +68,9 @@ def test_a_figure_can_be_laid_out(plot, name):
 @every_plot
 def test_more_than_forty_labels_do_not_crash(plot):
     figure = plot.draw(make_run(Path("run"), [f"scheme_{index}" for index in range(45)], seeds=1, layers=2, length=5))
-    assert figure is not None
-    figure.draw_without_rendering()
+    assert figure is not None or plot.name in SOMETIMES
+    if figure is not None:
+        figure.draw_without_rendering()
 
 
 @every_plot
@@ -73,8 +84,8 @@ def test_nothing_measured_is_no_figure(plot):
 @every_plot
 def test_the_same_run_gives_the_same_bytes(plot):
     for kind in ("png", "svg"):
-        first, second = (encode(plot.draw(run_of("small")), kind) for _ in range(2))
-        assert first == second
+        first, second = (plot.draw(run_of("crowded")) for _ in range(2))
+        assert encode(first, kind) == encode(second, kind)
 
 
 @every_plot
@@ -86,6 +97,14 @@ def test_rows_say_how_to_read_the_figure(plot):
 
 def test_names_are_unique():
     assert len({plot.name for plot in PLOTS}) == len(PLOTS)
+
+
+def test_leaders_are_drawn_closer_where_they_crowd_in_a_corner():
+    ax = figure_of("final_metric_leaders", run_of("crowded")).axes[0]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["near", "nearer"]
+    assert np.ptp(ax.get_xlim()) < 0.2
+    draw = next(plot for plot in PLOTS if plot.name == "final_metric_leaders").draw
+    assert draw(run_of("zeros")) is None
 
 
 def test_one_explosion_does_not_flatten_the_others():

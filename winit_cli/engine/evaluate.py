@@ -23,8 +23,8 @@ def loss_of(out: Tensor, y: Tensor, task: Task) -> Tensor:
 
 
 def accuracy_of(out: Tensor, y: Tensor) -> Tensor:
-    """Share of targets whose class has the largest logit."""
-    return (out.argmax(dim=-1) == y).float().mean()
+    """Share of targets whose class has the largest logit, in double precision: 0.937 and not 0.93699998."""
+    return (out.argmax(dim=-1) == y).double().mean()
 
 
 def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[object]:
@@ -43,7 +43,7 @@ def evaluate(model: nn.Module, part: Part, task: Task, precision: str = "fp32") 
         for x, y in zip(torch.split(part.x, EVALUATED_AT_ONCE), torch.split(part.y, EVALUATED_AT_ONCE), strict=True):
             out = model(x)
             right = accuracy_of(out, y) if task == "classification" else out.new_tensor(float("nan"))
-            total += len(x) * torch.stack([loss_of(out, y, task), right]).double()
+            total += len(x) * torch.stack([loss_of(out, y, task).double(), right.double()])
     model.train(was_training)
     loss, right = total / len(part.x)
     return loss, right

@@ -39,6 +39,13 @@ PLOTS = (
         final_metric.figure,
     ),
     Plot(
+        "final_metric_leaders",
+        "Final result of the leaders",
+        "The picture above at a closer scale, for the labels that are nearer to the best than to the worst. "
+        "Every mark is one seed; the bar is the mean with its 95 % Student-t interval.",
+        final_metric.leaders,
+    ),
+    Plot(
         "loss",
         "Loss during training",
         f"{_CURVES} A curve that stays on the dotted line is no better than always giving the same answer. "

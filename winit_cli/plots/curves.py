@@ -11,6 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 from pandas import DataFrame
 
 from winit_cli.plots.logscale import set_ticks, ticks
@@ -102,7 +103,7 @@ def _window(frame: DataFrame, value: str, constant: float | None, lost: Sequence
     if value == "accuracy":
         return Window(-0.02, 1.02, log=False)
     alive = frame[~frame["trial"].isin(lost)]
-    numbers = numbers_of(alive if len(alive) else frame, value)
+    numbers = _drawn(alive if len(alive) else frame, value)
     numbers = np.append(numbers[np.isfinite(numbers)], [] if constant is None else [constant])
     if len(numbers) == 0:
         return Window(0.0, 1.0, log=False)
@@ -116,6 +117,12 @@ def _window(frame: DataFrame, value: str, constant: float | None, lost: Sequence
         return Window(low / room, high * room, log=True)
     room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     return Window(low - room, high + room, log=False)
+
+
+def _drawn(frame: DataFrame, value: str) -> NDArray[np.float64]:
+    """The ends of all bands."""
+    grouped = frame.assign(number=numbers_of(frame, value)).groupby(["label", "split", "step"], sort=False)["number"]
+    return np.concatenate([grouped.quantile(share).to_numpy(dtype=np.float64) for share in (0.25, 0.75)])
 
 
 def _cut_off(frame: DataFrame, split: str, value: str, window: Window) -> str:

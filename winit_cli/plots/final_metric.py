@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,14 @@ MOST = 200
 EDGE: dict[str, Any] = {"linestyle": "", "marker": ">", "markersize": 6, "clip_on": False}
 
 
-def figure(run: RunFrames) -> Figure | None:
-    """A panel per variant, a row per label and learning rate; None before any trial has finished."""
-    metric = "final_test_accuracy" if run.data["task"] == "classification" else "final_test_loss"
-    values = numbers_of(run.trials, metric)
+def figure(run: RunFrames, only: Sequence[str] = ()) -> Figure | None:
+    """A panel per variant, a row per label (of ``only``, if any) and rate; None before any trial has finished."""
+    metric = _metric(run)
+    wanted = [label for label in run.labels if not only or label in only]
+    values = numbers_of(run.trials[run.trials["label"].isin(wanted)], metric)
     if not np.isfinite(values).any():
         return None
-    by_variant = variants(run.labels[: MOST // len(rates(run))])
+    by_variant = variants(wanted[: MOST // len(rates(run))])
     heights = [len(labels) * len(rates(run)) + 1.5 for labels in by_variant.values()]
     drawn = Figure(figsize=(7.5, ROW * sum(heights) + 0.9), layout="constrained")
     axes = drawn.subplots(len(heights), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
@@ -44,6 +46,26 @@ def figure(run: RunFrames) -> Figure | None:
     axes[-1].set_xlabel(NAMES[metric])
     drawn.legend(handles=_keys(values, high), loc="outside lower center", ncols=3, fontsize=SMALL, frameon=False)
     return drawn
+
+
+def leaders(run: RunFrames) -> Figure | None:
+    """The same for the labels nearer to the best than to the worst, where all of them hide in a corner otherwise."""
+    metric = _metric(run)
+    values = {label: numbers_of(run.trials[run.trials["label"] == label], metric) for label in run.labels}
+    finite = {label: found[np.isfinite(found)] for label, found in values.items()}
+    means = {label: float(found.mean()) for label, found in finite.items() if len(found)}
+    if len(means) < 3:
+        return None
+    low, high = min(means.values()), max(means.values())
+    accuracy = metric == "final_test_accuracy"
+    near = [label for label, mean in means.items() if (mean > (low + high) / 2) == accuracy]
+    spread = np.ptp(np.concatenate([finite[label] for label in near])) if near else 0.0
+    crowded = 2 <= len(near) < len(means) and spread < (high - low) / 4
+    return figure(run, near) if crowded else None
+
+
+def _metric(run: RunFrames) -> str:
+    return "final_test_accuracy" if run.data["task"] == "classification" else "final_test_loss"
 
 
 def plot(frame: DataFrame, ax: Axes, *, metric: str, row: int, look: Look, high: float = np.inf) -> Axes:

@@ -28,6 +28,15 @@ def refusals(path: Path) -> Iterator[None]:
         ) from None
 
 
+def sqlite_uri(path: Path, mode: str = "rw") -> str:
+    """SQLite's address of a file that exists.
+
+    Readers open it ``rw`` too: what a killed process left half-written can then be rolled back, which ``ro``
+    refuses with an error. On a read-only disk SQLite falls back to reading by itself.
+    """
+    return f"{path.resolve().as_uri()}?mode={mode}"
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file next to its place and rename it there, so that readers see the old or the new whole."""
     with refusals(path):

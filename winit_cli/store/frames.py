@@ -13,7 +13,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from winit_cli.errors import StorageError
-from winit_cli.store.files import refusals
+from winit_cli.store.files import refusals, sqlite_uri
 from winit_cli.store.schema import QUERIES
 from winit_cli.store.store import FILE
 
@@ -47,7 +47,7 @@ def read_run(path: Path) -> RunFrames:
         StorageError: the store is missing or damaged.
     """
     with refusals(path):
-        connection = sqlite3.connect(f"{(path / FILE).resolve().as_uri()}?mode=ro", uri=True, timeout=60)
+        connection = sqlite3.connect(sqlite_uri(path / FILE), uri=True, timeout=60)
     try:
         meta = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
         frames = {name: pd.read_sql_query(query, connection) for name, query in QUERIES.items()}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from winit_cli.errors import UsageError, known
+from winit_cli.store.files import sqlite_uri
 from winit_cli.store.store import DONE, FILE
 
 
@@ -42,7 +43,7 @@ def find_run(results: Path, text: str | None) -> Path:
 
 
 def run_facts(path: Path) -> dict[str, Any]:
-    """What the store says of its run, without opening it for writing; empty where it cannot be read."""
+    """What the store says of its run; empty where it cannot be read."""
     with contextlib.suppress(sqlite3.Error, OSError), _reading(path) as connection:
         return {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
     return {}
@@ -73,7 +74,7 @@ def _finished(path: Path) -> list[tuple[str, int]]:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(f"{(path / FILE).resolve().as_uri()}?mode=ro", uri=True, timeout=10)
+    connection = sqlite3.connect(sqlite_uri(path / FILE), uri=True, timeout=10)
     try:
         yield connection
     finally:

@@ -10,7 +10,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from winit_cli.store.files import refusals, write_csv, write_json
+from winit_cli.store.files import refusals, sqlite_uri, write_csv, write_json
 from winit_cli.store.schema import DETAILS, FINALS, QUERIES, SQL
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ class Store:
         self._committed = time.monotonic()
         with refusals(directory):
             directory.mkdir(parents=True, exist_ok=True)
-            self.connection = sqlite3.connect(directory / FILE, timeout=60, isolation_level=None)
+            uri = sqlite_uri(directory / FILE, "rwc")
+            self.connection = sqlite3.connect(uri, uri=True, timeout=60, isolation_level=None)
+            self.connection.execute("PRAGMA cache_spill = OFF")  # a long transaction must not lock readers out
             self.connection.executescript(SQL)
 
     def close(self) -> None:
@@ -64,8 +66,8 @@ class Store:
 
     def meta(self, key: str, default: Any = None) -> Any:
         """A fact of the run."""
-        row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return default if row is None else json.loads(row[0])
+        rows = self._read("SELECT value FROM meta WHERE key = ?", key)
+        return json.loads(rows[0][0]) if rows else default
 
     def unfinished(self) -> list[int]:
         """Trials that are neither ok nor diverged."""
@@ -80,8 +82,7 @@ class Store:
         """Forget what an interrupted attempt left of a trial, and enter its initialization."""
         with refusals(self.directory):
             self._begin()
-            for table in DETAILS:
-                self.connection.execute(f"DELETE FROM {table} WHERE trial_id = ?", (trial,))
+            self._forget(trial)
             rows = [(trial, position, *astuple(row)) for position, row in enumerate(record.init)]
             marks = ",".join("?" * 15)
             self.connection.executemany(f"INSERT INTO init VALUES ({marks})", rows)
@@ -119,14 +120,18 @@ class Store:
             if self.connection.in_transaction:
                 self.connection.rollback()
             self._begin()
-            self.connection.execute("UPDATE trials SET status='failed', message=? WHERE id=?", (message, trial))
+            self._forget(trial)
+            self.connection.execute(
+                "UPDATE trials SET status = 'failed', message = ?, init_hash = NULL WHERE id = ?", (message, trial)
+            )
             self._commit()
 
     def copy(self, other: Path, pairs: Iterable[tuple[int, int]]) -> None:
         """Copy finished trials, as (theirs, ours), from the store of another run."""
         columns = ("status", "outcome", *FINALS, "diverged_step", "init_hash")
         with refusals(self.directory):
-            self.connection.execute("ATTACH DATABASE ? AS other", (str(other / FILE),))
+            # read-only, or BEGIN IMMEDIATE would wait for whoever is writing the other run
+            self.connection.execute("ATTACH DATABASE ? AS other", (sqlite_uri(other / FILE, "ro"),))
             try:
                 self._begin()
                 for theirs, ours in pairs:
@@ -144,8 +149,9 @@ class Store:
             if name == "gradients" and self._gradient_rows() > GRADIENT_ROWS_EXPORTED:
                 left_out.append(f"gradients.csv is not written: {self._gradient_rows():,} rows stay in {FILE}")
                 continue
-            cursor = self.connection.execute(QUERIES[name])
-            write_csv(self.directory / f"{name}.csv", [column[0] for column in cursor.description], cursor)
+            with refusals(self.directory):
+                cursor = self.connection.execute(QUERIES[name])
+                write_csv(self.directory / f"{name}.csv", [column[0] for column in cursor.description], cursor)
         return left_out
 
     def write_status(self, state: str) -> dict[str, Any]:
@@ -166,14 +172,18 @@ class Store:
             "coalesce((SELECT copied_from FROM other.trials WHERE id = :theirs), :source) WHERE id = :ours",
             names,
         )
+        self._forget(ours)
         for table in DETAILS:
             kept = [row[1] for row in self._read(f"PRAGMA table_info({table})") if row[1] != "trial_id"]
-            self.connection.execute(f"DELETE FROM {table} WHERE trial_id = ?", (ours,))
             self.connection.execute(
                 f"INSERT INTO {table} (trial_id, {', '.join(kept)}) "
                 f"SELECT :ours, {', '.join(kept)} FROM other.{table} WHERE trial_id = :theirs",
                 names,
             )
+
+    def _forget(self, trial: int) -> None:
+        for table in DETAILS:
+            self.connection.execute(f"DELETE FROM {table} WHERE trial_id = ?", (trial,))
 
     def _units(self, trial: int, moment: str, units: Array) -> None:
         shape = "x".join(map(str, units.shape))
@@ -181,9 +191,9 @@ class Store:
             "INSERT OR REPLACE INTO units VALUES (?,?,?,?)", (trial, moment, shape, units.astype("<f4").tobytes())
         )
 
-    def _read(self, sql: str) -> list[Any]:
+    def _read(self, sql: str, *values: Any) -> list[Any]:
         with refusals(self.directory):
-            return self.connection.execute(sql).fetchall()
+            return self.connection.execute(sql, values).fetchall()
 
     def _set(self, values: dict[str, Any]) -> None:
         rows = [(key, json.dumps(value)) for key, value in values.items()]

@@ -1,0 +1,69 @@
+"""One module with every kind of layer, and the options that every scheme is tested with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from winit_cli.rng import seed_of
+from winit_cli.schemes import SCHEMES
+from winit_cli.schemes.apply import Assignment, initialize
+from winit_cli.schemes.recipe import Recipe, Use
+from winit_cli.tables import options_of
+
+# schemes whose options have no default, and options other than the defaults
+OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "uniform": [{}, {"a": -0.3, "b": 0.1}],
+    "normal": [{}, {"mean": 0.5, "std": 0.02}],
+    "trunc_normal": [{}, {"std": 0.02}, {"mean": 0.5, "a": -0.3, "b": 1.0}, {"a": 1.0, "b": 1.5}],
+    "constant": [{"val": -0.7}],
+    "sparse": [{"sparsity": 0.3}, {"sparsity": 0.95, "std": 0.5}],
+    "xavier_uniform": [{}, {"gain": 1.7}],
+    "xavier_normal": [{}, {"gain": 0.2}],
+    "kaiming_uniform": [{}, {"a": 5**0.5}, {"mode": "fan_out", "nonlinearity": "tanh"}],
+    "kaiming_normal": [{}, {"a": 0.2}, {"mode": "fan_out", "nonlinearity": "selu"}],
+    "orthogonal": [{}, {"gain": 1.4}],
+}
+CASES = [(name, options) for name in SCHEMES for options in OPTIONS.get(name, [{}])]
+IDS = [" ".join([name, *(f"{k}={v}" for k, v in options.items())]) for name, options in CASES]
+FALLBACK = Use("constant", {"val": 0.25})
+
+
+class Zoo(nn.Module):
+    """Linear, convolutions (grouped ones too), the recurrent layers, an embedding and norm layers."""
+
+    def __init__(self, scale: int = 1) -> None:
+        super().__init__()
+        self.wide = nn.Linear(30 * scale, 9 * scale)
+        self.tall = nn.Linear(9 * scale, 30 * scale)
+        self.conv = nn.Conv2d(8 * scale, 12 * scale, 3)
+        self.grouped = nn.Conv2d(8 * scale, 16 * scale, 3, groups=4)
+        self.depthwise = nn.Conv1d(24 * scale, 48 * scale, 5, groups=24 * scale)
+        self.lstm = nn.LSTM(7 * scale, 11 * scale, 2)
+        self.gru = nn.GRU(7 * scale, 11 * scale)
+        self.rnn = nn.RNN(7 * scale, 11 * scale)
+        self.embedding = nn.Embedding(50 * scale, 8 * scale)
+        self.batch = nn.BatchNorm2d(12)
+        self.layer = nn.LayerNorm(12)
+        self.group = nn.GroupNorm(3, 12)
+
+
+def use_of(name: str, **options: Any) -> Use:
+    """A scheme with the defaults of what is not given."""
+    return Use(name, options_of(SCHEMES[name].fill)(**options).model_dump())
+
+
+def recipe_of(name: str, **options: Any) -> Recipe:
+    """A plain scheme; what it cannot fill is 0.25."""
+    return Recipe(name, others=use_of(name, **options), fallback=FALLBACK)
+
+
+def fill(model: nn.Module, name: str, seed: int = 3, **options: Any) -> dict[str, Assignment]:
+    """Initialize a model with a plain scheme; what was done, by parameter."""
+    return {a.slot.name: a for a in initialize(model, recipe_of(name, **options), seed)}
+
+
+def under_global_seed(*key: str | int) -> torch.random._ForkRng if False else Any:  # type: ignore[name-defined]
+    """A context in which torch's global generator starts where ``generator(*key)`` does."""
