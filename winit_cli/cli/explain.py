@@ -161,6 +161,6 @@ def _numbers(parameter: dict[str, Any]) -> str:
     shown = {"blocks": "blocks of its own", "fan_in": "fan_in", "fan_out": "fan_out", "gain": "gain", "mean": "mean"}
     shown |= {"std": "expected std", "bound": "bound"}
     values = {title: parameter[key] for key, title in shown.items() if parameter[key] is not None}
-    if values["blocks of its own"] == 1:
+    if parameter["blocks"] == 1 or parameter["fan_in"] is None:
         del values["blocks of its own"]
     return ", ".join(f"{title} {value:.6g}" for title, value in values.items())

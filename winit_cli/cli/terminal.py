@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-PIPED_WIDTH = 200  # rows are not wrapped for a program that reads them
+PIPED_WIDTH = 1000  # rows are not wrapped for a program that reads them
 
 
 class _Console(Console):

@@ -126,9 +126,10 @@ def _drawn(frame: DataFrame, value: str) -> NDArray[np.float64]:
 
 
 def _cut_off(frame: DataFrame, split: str, value: str, window: Window) -> str:
-    high = frame[(frame["split"] == split) & (frame[value].astype(float) > window.high)]
-    labels = list(dict.fromkeys(high["label"]))
-    return f"above {window.high:.3g}: {named(labels)}" if labels else " "
+    mine = frame[frame["split"] == split]
+    middle = mine.assign(number=numbers_of(mine, value)).groupby(["label", "step"], sort=False)["number"].median()
+    labels = middle[middle > window.high].index.unique("label")
+    return f"above {window.high:.3g}: {named(list(labels))}" if len(labels) else " "
 
 
 def _extra(run: RunFrames, constant: float | None) -> list[Artist]:
