@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -19,7 +21,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "normal": [{}, {"mean": 0.5, "std": 0.02}],
     "trunc_normal": [{}, {"std": 0.02}, {"mean": 0.5, "a": -0.3, "b": 1.0}, {"a": 1.0, "b": 1.5}],
     "constant": [{"val": -0.7}],
-    "sparse": [{"sparsity": 0.3}, {"sparsity": 0.95, "std": 0.5}],
+    "sparse": [{"sparsity": 0.3}, {"sparsity": 0.7, "std": 0.5}],
     "xavier_uniform": [{}, {"gain": 1.7}],
     "xavier_normal": [{}, {"gain": 0.2}],
     "kaiming_uniform": [{}, {"a": 5**0.5}, {"mode": "fan_out", "nonlinearity": "tanh"}],
@@ -65,5 +67,9 @@ def fill(model: nn.Module, name: str, seed: int = 3, **options: Any) -> dict[str
     return {a.slot.name: a for a in initialize(model, recipe_of(name, **options), seed)}
 
 
-def under_global_seed(*key: str | int) -> torch.random._ForkRng if False else Any:  # type: ignore[name-defined]
-    """A context in which torch's global generator starts where ``generator(*key)`` does."""
+@contextlib.contextmanager
+def seeded(*key: str | int) -> Iterator[None]:
+    """Torch's global generator starts where ``generator(*key)`` does, and is put back afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(*key))
+        yield

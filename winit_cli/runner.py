@@ -23,6 +23,7 @@ from winit_cli.resolved import resolved_config
 from winit_cli.stats import summarize
 from winit_cli.store.files import write_csv, write_json, write_text
 from winit_cli.store.frames import read_run
+from winit_cli.store.lock import writing
 from winit_cli.store.runs import finished_elsewhere
 from winit_cli.store.store import FILE, Store
 
@@ -58,11 +59,11 @@ def run_plan(plan: Plan, results: Path, progress: Progress, *, fresh: bool = Fal
     A trial that raises an error is recorded as failed and the others go on.
 
     Raises:
+        LockedError: another process is writing this run.
         StorageError: the disk refuses; what was committed before is kept.
     """
     directory = _directory(plan, results, fresh)
-    store = Store(directory, plan.config.base.general.checkpoint_seconds)
-    try:
+    with writing(directory), Store(directory, plan.config.base.general.checkpoint_seconds) as store:
         env = store.meta("env") or environment(plan.settings[0].device)
         store.register(plan.trials, _facts(plan) | {"env": env})
         was_complete = not store.unfinished()
@@ -74,8 +75,6 @@ def run_plan(plan: Plan, results: Path, progress: Progress, *, fresh: bool = Fal
         _write_tables(plan, store, progress)
         counts = store.write_status("failed" if store.unfinished() else "complete")["trials"]
         return Result(directory, counts, was_complete)
-    finally:
-        store.close()
 
 
 def _directory(plan: Plan, results: Path, fresh: bool) -> Path:

@@ -69,7 +69,7 @@ def _slots(model: nn.Module) -> Iterator[Slot]:
                 continue
             seen.add(id(parameter))
             name = f"{prefix}.{local}" if prefix else local
-            yield Slot(name, local, parameter, module, _kind(module, local), _blocks(module, parameter))
+            yield Slot(name, local, parameter, module, _kind(module, local), _blocks(module, local, parameter))
 
 
 def _kind(module: nn.Module, local: str) -> Kind:
@@ -77,7 +77,9 @@ def _kind(module: nn.Module, local: str) -> Kind:
     return "bias" if local.startswith("bias") and kind not in ("norm", "other") else kind
 
 
-def _blocks(module: nn.Module, parameter: Tensor) -> int:
+def _blocks(module: nn.Module, local: str, parameter: Tensor) -> int:
+    if local.startswith("weight_hr"):  # an LSTM's projection, which has no gates
+        return 1
     if isinstance(module, _ConvNd) and parameter.dim() > 1 and not module.transposed:
         return module.groups
     return next((gates for cls, gates in _GATES if isinstance(module, cls)), 1)

@@ -14,7 +14,21 @@ from winit_cli.tables import Number
 from winit_cli.theory.moments import Moments, fans
 
 Mode = Literal["fan_in", "fan_out"]
-Nonlinearity = Literal["leaky_relu", "relu", "tanh", "sigmoid", "selu", "linear", "conv1d", "conv2d", "conv3d", "auto"]
+Nonlinearity = Literal[
+    "leaky_relu",
+    "relu",
+    "tanh",
+    "sigmoid",
+    "selu",
+    "linear",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "auto",
+]
 
 GLOROT = "Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural networks"
 HE = "He, Zhang, Ren & Sun 2015, Delving deep into rectifiers (arXiv:1502.01852)"

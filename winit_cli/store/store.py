@@ -45,6 +45,12 @@ class Store:
         """Close the file; what was not committed is dropped."""
         self.connection.close()
 
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     def register(self, trials: Sequence[Trial], meta: dict[str, Any]) -> None:
         """Enter the plan's trials as pending, unless they stand there, and what is known of the run."""
         rows = [(i, t.identity, t.key, t.label, t.entry.recipe.scheme, t.lr, t.seed) for i, t in enumerate(trials)]

@@ -1,0 +1,67 @@
+"""The README: every command in it runs, every file it names exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from winit_cli.cli import app
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, flags=re.DOTALL)
+LINES = [shlex.split(line, comments=True) for block in BLOCKS for line in block.splitlines() if line.strip()]
+SMALLER = ("train.steps=2", "data.train_size=128", "data.test_size=50", "train.batch_size=32", "seeds=2")
+NAMES = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+
+
+def cut(words: list[str]) -> list[str]:
+    """The command at a size that a test can afford; sizes that the README itself sets stay."""
+    if words[0] not in ("run", "compare"):
+        return words
+    given = {word.partition("=")[0] for word in words}
+    return words + [part for text in SMALLER if text.partition("=")[0] not in given for part in ("-s", text)]
+
+
+def test_every_command_of_the_tour_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for words in (words for words in LINES if words[0] == "winit"):
+        result = CliRunner().invoke(app, cut(words[1:]))
+        assert result.exit_code == 0, f"{shlex.join(words)}: {result.output}"
+        assert result.stdout
+    assert (tmp_path / "first.yaml").is_file()
+
+
+def test_every_target_of_make_is_known():
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = {words[1] for words in LINES if words[0] == "make"}
+    assert targets == {"run", "test"}
+    assert targets <= {line.split()[1] for line in listed.splitlines()}
+
+
+def test_every_command_in_the_text_exists():
+    named = set(re.findall(r"`winit ([a-z]+)", TEXT))
+    assert named <= NAMES | {"data"}
+    assert named | {words[1] for words in LINES if words[0] == "winit"} >= NAMES
+
+
+def test_every_file_it_names_exists():
+    named = set(re.findall(r"`((?:tests|configs|winit_cli)/[\w./]*)`", TEXT)) | set(
+        re.findall(r"\]\(([\w./]+)\)", TEXT)
+    )
+    assert len(named) > 8
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_yaml_of_the_reference_is_valid(tmp_path: Path):
+    schemes = re.search(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
+    assert schemes
+    path = tmp_path / "reference.yaml"
+    path.write_text(f"model: cnn\ndata: digits\n{schemes[1].replace('layers: linear', 'layers: conv')}")
+    result = CliRunner().invoke(app, ["check", str(path)])
+    assert result.exit_code == 0, result.output
