@@ -68,9 +68,14 @@ class ConfigError(UsageError):
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
 
-def known(name: str, names: Iterable[str]) -> str:
-    """Say which names exist, the nearest first: ``did you mean 'relu'? (known: …)``."""
+def known(name: str, names: Iterable[str], aliases: Iterable[str] = ()) -> str:
+    """Say which names exist, the nearest of them or of their aliases first: ``did you mean 'relu'? (known: …)``."""
     names = list(names)
-    listed = f"known: {', '.join(names)}"
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    listed = f"known: {', '.join(names)}" if names else "there are none"
+    near = difflib.get_close_matches(name.lower()[:100], [*names, *aliases], n=1, cutoff=0.5)
     return f"did you mean '{near[0]}'? ({listed})" if near else listed
+
+
+def brief(text: str) -> str:
+    """A text in a message: what is over 80 characters is left out."""
+    return text if len(text) <= 80 else f"{text[:80]}…"

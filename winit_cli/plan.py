@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from winit_cli.config import Config, Entry, Experiment, SchemeEntry, Train, Variant
+from winit_cli.config import Config, Entry, Experiment, Path_, SchemeEntry, Train, Variant
 from winit_cli.data import DATASETS
 from winit_cli.data.dataset import Dataset
-from winit_cli.errors import ConfigError, Fault, MissingDataError, UsageError
+from winit_cli.errors import ConfigError, DataError, Fault, MissingDataError, UsageError
 from winit_cli.models import MODELS, Task
 from winit_cli.schemes.apply import assign
 from winit_cli.schemes.slots import Slot, slots
@@ -127,14 +127,15 @@ def make_plan(config: Config, device: str, *, download: bool = False) -> Plan:
     datasets: dict[str, Dataset] = {}
     for variant in config.variants:
         data = variant.experiment.data
-        datasets.setdefault(repr(data), _load(data, download))
-    plan = Plan(
-        config, tuple(_setting(variant, datasets[repr(variant.experiment.data)], device) for variant in config.variants)
-    )
-    faults = list(dict.fromkeys(fault for setting in plan.settings for fault in _faults(setting)))
+        if repr(data) not in datasets:
+            datasets[repr(data)] = _load(variant, download)
+    settings = tuple(_setting(variant, datasets[repr(variant.experiment.data)], device) for variant in config.variants)
+    faults: dict[Fault, None] = {}
+    for variant, setting in zip(config.variants, settings, strict=True):
+        faults |= {Fault(variant.document.where(path), text): None for path, text in _faults(setting)}
     if faults:
-        raise ConfigError(faults)
-    return plan
+        raise ConfigError(list(faults))
+    return Plan(config, settings)
 
 
 def task_of(dataset: Dataset) -> Task:
@@ -148,19 +149,30 @@ def model_slots(model: Entry, task: Task) -> list[Slot]:
     Raises:
         UsageError: the data does not fit the architecture.
     """
-    with torch.device("meta"):
-        return slots(MODELS[model.name].build(task, **model.options))
+    try:
+        with torch.device("meta"):
+            return slots(MODELS[model.name].build(task, **model.options))
+    except (RuntimeError, OverflowError, MemoryError):  # what torch raises where a size is beyond 64 bits
+        raise UsageError(f"{model.name} with these sizes is too large for any computer; make them smaller") from None
 
 
-def _load(data: Entry, download: bool) -> Dataset:
+def _load(variant: Variant, download: bool) -> Dataset:
+    data = variant.experiment.data
     row = DATASETS[data.name]
     try:
         return row.load(**data.options)
-    except MissingDataError:
+    except MissingDataError as error:
         if not download or row.download is None:
-            raise
-        row.download()
-        return row.load(**data.options)
+            raise _at(variant, error) from None
+    except DataError as error:
+        raise _at(variant, error) from None
+    row.download()
+    return row.load(**data.options)
+
+
+def _at(variant: Variant, error: DataError) -> DataError:
+    """The same error with the place of ``data:`` before it."""
+    return type(error)(f"{variant.document.where(('data',))}: data: {error}")
 
 
 def _setting(variant: Variant, dataset: Dataset, device: str) -> Setting:
@@ -186,32 +198,33 @@ def _optimizer_defaults(train: Train) -> dict[str, Any]:
     }
 
 
-def _faults(setting: Setting) -> Iterator[Fault]:
-    train, data = setting.train, setting.dataset
-    if train.batch_size > len(data.train.x):
-        yield Fault(
-            "",
-            f"train.batch_size {train.batch_size} is larger than the training part of {data.name} "
-            f"({len(data.train.x)} examples); use at most {len(data.train.x)}",
+def _faults(setting: Setting) -> Iterator[tuple[Path_, str]]:
+    """What does not fit together, with the path of the value at fault."""
+    train, model = setting.train, setting.experiment.model
+    available = len(setting.dataset.train.x)
+    if train.batch_size > available:
+        yield (
+            ("train", "batch_size"),
+            f"train.batch_size {train.batch_size} is larger than the training part of {setting.dataset.name} "
+            f"({available} examples); use at most {available}",
         )
-    if train.batch_size == 1 and setting.experiment.model.options.get("norm") == "batch":
-        yield Fault("", "model.norm batch needs train.batch_size 2 or more")
+    if train.batch_size == 1 and model.options.get("norm") == "batch":
+        yield ("train", "batch_size"), "model.norm: batch needs train.batch_size of 2 or more"
     if train.warmup > setting.steps:
-        yield Fault("", f"train.warmup {train.warmup} is longer than the training ({setting.steps} steps)")
+        yield ("train", "warmup"), f"train.warmup {train.warmup} is longer than the training ({setting.steps} steps)"
     if setting.experiment.general.precision == "tf32" and torch.device(setting.device).type != "cuda":
-        yield Fault("", "precision tf32 needs a CUDA device; use precision: fp32 or --device cuda")
-    model = setting.experiment.model
+        yield ("precision",), "precision: tf32 needs a CUDA device; use precision: fp32 or --device cuda"
     try:
         parameters = model_slots(model, setting.task)
     except UsageError as error:
-        yield Fault(f"model {model.name}", str(error))
+        yield ("model",), f"model: {error}"
         return
     yield from _recipe_faults(setting, parameters)
 
 
-def _recipe_faults(setting: Setting, parameters: list[Slot]) -> Iterator[Fault]:
-    for entry in setting.experiment.schemes:
+def _recipe_faults(setting: Setting, parameters: list[Slot]) -> Iterator[tuple[Path_, str]]:
+    for index, entry in enumerate(setting.experiment.schemes):
         try:
             assign(parameters, entry.recipe)
         except ConfigError as error:
-            yield from (Fault(f"schemes, label {entry.label}", fault.message) for fault in error.faults)
+            yield from ((("schemes", index), f"label {entry.label}: {fault.message}") for fault in error.faults)

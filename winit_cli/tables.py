@@ -13,7 +13,7 @@ from typing import Annotated, Any, Protocol, TypeVar, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from winit_cli.errors import UsageError, known
+from winit_cli.errors import UsageError, brief, known
 
 
 def _not_bool(value: object) -> object:
@@ -22,8 +22,9 @@ def _not_bool(value: object) -> object:
     return value
 
 
-PositiveInt = Annotated[int, Field(strict=True, ge=1)]
-NonNegativeInt = Annotated[int, Field(strict=True, ge=0)]
+LARGEST = 2**31 - 1  # of counts and sizes
+PositiveInt = Annotated[int, Field(strict=True, ge=1, le=LARGEST)]
+NonNegativeInt = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
 Int = Annotated[int, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 Number = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)]
@@ -66,8 +67,8 @@ def find(rows: Mapping[str, RowT], name: str, kind: str) -> RowT:
     for row in rows.values():
         if wanted == row.name or wanted in row.aliases:
             return row
-    spelled = [alias for row in rows.values() for alias in (row.name, *row.aliases)]
-    raise UsageError(f"unknown {kind} '{name}'; {known(name, spelled)}")
+    aliases = [alias for row in rows.values() for alias in row.aliases]
+    raise UsageError(f"unknown {kind} '{brief(name)}'; {known(name, rows, aliases)}")
 
 
 @cache

@@ -9,6 +9,7 @@ import typer
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import RESULTS, Device, Engine, Fresh, Json, NoColor, Quiet, Results, Settings
 from winit_cli.cli.terminal import Terminal
+from winit_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from winit_cli.config import Document
@@ -23,7 +24,7 @@ def compare(
     data: Annotated[str, typer.Option("--data", help="A data set: winit list data")] = "mnist",
     lr: Annotated[str, typer.Option("--lr", help="Learning rates, separated by commas.")] = "0.05",
     seeds: Annotated[str, typer.Option("--seeds", help="How many seeds, or a list like 3,5,8.")] = "10",
-    steps: Annotated[str, typer.Option("--steps", help="Updates per trial.")] = "200",
+    steps: Annotated[str | None, typer.Option("--steps", help="Updates per trial; 200 if not given.")] = None,
     settings: Settings = [],  # noqa: B006
     results: Results = RESULTS,
     device: Device = "auto",
@@ -38,7 +39,8 @@ def compare(
     from winit_cli.cli.sources import resolve
 
     terminal = Terminal(json, quiet, no_color)
-    given = {"model": model, "data": data, "train.lr": lr, "seeds": seeds, "train.steps": steps}
+    given = {"model": model, "data": data, "train.lr": lr, "seeds": seeds}
+    given |= {} if steps is None else {"train.steps": steps}
     config = resolve(document(schemes, given), settings, engine)
     result, failed = execute(config, terminal, results, device, fresh)
     terminal.document(result)
@@ -58,16 +60,16 @@ def document(schemes: str, given: dict[str, str]) -> Document:
         made.places[("schemes", index)] = f"--schemes {text}"
     for key, text in given.items():
         option = f"--{key.rsplit('.', 1)[-1]} {text}"
-        value = text if key in ("model", "data") else _numbers(text)
+        value = text if key in ("model", "data") else _numbers(text, option)
         assign(made, tuple(key.split(".")), value, option)
     return made
 
 
-def _numbers(text: str) -> Any:
+def _numbers(text: str, option: str) -> Any:
     """``10`` as a number, ``3,5`` as a list; what is not a number stays text and is refused later."""
     from winit_cli.config.document import parse_value
 
-    parts = [parse_value(part) if part.strip() else part for part in text.split(",")]
+    parts = [parse_value(part, option) if part.strip() else part for part in text.split(",")]
     return parts if len(parts) > 1 else parts[0]
 
 
@@ -84,11 +86,18 @@ def _split(schemes: str) -> list[str]:
 
 
 def entry_of(text: str) -> Any:
-    """``normal:std=0.001`` as an entry labelled ``normal std=0.001``."""
+    """``normal:std=0.001`` as an entry labelled ``normal std=0.001``.
+
+    Raises:
+        UsageError: what follows a colon is not ``option=value``.
+    """
     from winit_cli.config.document import parse_value
 
     name, *options = text.split(":")
     if not options:
         return name
-    pairs = [option.partition("=") for option in options]
-    return {"scheme": name, "label": " ".join([name, *options]), **{key: parse_value(v) for key, _, v in pairs}}
+    pairs = {key: value for key, _, value in (option.partition("=") for option in options)}
+    if not all(pairs.keys()) or not all(pairs.values()) or pairs.keys() & {"scheme", "rules", "others"}:
+        raise UsageError(f"{text}: options are written scheme:option=value, e.g. normal:std=0.01 or xavier:gain=auto")
+    values = {key: parse_value(value, text) for key, value in pairs.items()}
+    return {"scheme": name, "label": " ".join([name, *options]), **values}

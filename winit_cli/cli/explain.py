@@ -12,14 +12,14 @@ from rich.markup import escape
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import Json, NoColor
 from winit_cli.cli.terminal import Terminal
-from winit_cli.errors import UsageError
+from winit_cli.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
 
     from winit_cli.schemes import Scheme
 
-LAYER = re.compile(r"(?P<kind>\w+):(?P<sizes>\d+(?:x\d+)+)(?:,groups=(?P<groups>\d+))?")
+LAYER = re.compile(r"(?P<kind>\w+):(?P<sizes>\d+(?:x\d+)+)(?:,groups=(?P<groups>\d+))?", re.ASCII)
 FORMS = "linear:784x100 (inputs x outputs), conv:16x32x3 (inputs x outputs x kernel)[,groups=4], lstm:28x64"
 
 
@@ -40,7 +40,7 @@ def explain(
     terminal = Terminal(json, no_color=no_color)
     row = find(SCHEMES, scheme.split(":")[0], "scheme")
     options, given = _options(scheme, activation)
-    facts = _facts(row, given)
+    facts = _facts(row, given, options)
     if layer is not None:
         facts["parameters"] = _parameters(row.name, options, layer)
     terminal.document(facts)
@@ -66,7 +66,7 @@ def _options(text: str, activation: str) -> tuple[dict[str, Any], dict[str, Any]
     return dict(use[0].options), {key: value for key, value in use[1].items() if key != "scheme"}
 
 
-def _facts(row: Scheme, given: dict[str, Any]) -> dict[str, Any]:
+def _facts(row: Scheme, given: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": row.name,
         "aliases": list(row.aliases),
@@ -74,7 +74,7 @@ def _facts(row: Scheme, given: dict[str, Any]) -> dict[str, Any]:
         "summary": row.summary,
         "formula": row.formula,
         "paper": row.paper,
-        "torch": row.torch_call.format(**given),
+        "torch": row.torch_call.format(**options),
         "fills": row.applies_to,
         "options": given,
         "pitfalls": list(row.pitfalls),
@@ -89,8 +89,13 @@ def _parameters(scheme: str, options: dict[str, Any], layer: str) -> list[dict[s
     from winit_cli.schemes.slots import slots
     from winit_cli.theory.moments import fans
 
+    try:
+        assignments = assign(slots(_module(layer)), Recipe(scheme, others=Use(scheme, options)))
+    except ConfigError as error:
+        reason = error.faults[0].message.partition(";")[0]
+        raise UsageError(f"--layer {layer}: {reason}; choose another layer, or another scheme") from None
     found = []
-    for assignment in assign(slots(_module(layer)), Recipe(scheme, others=Use(scheme, options))):
+    for assignment in assignments:
         block = assignment.slot.block_shape
         fan_in, fan_out = fans(block) if len(block) > 1 else (None, None)
         found.append(
@@ -135,8 +140,8 @@ def _module(layer: str) -> nn.Module:
     try:
         with torch.device("meta"):
             module: nn.Module = make(*sizes)
-    except ValueError as error:
-        raise UsageError(f"--layer {layer}: {error}") from None
+    except (ValueError, RuntimeError, OverflowError) as error:
+        raise UsageError(f"--layer {layer}: {str(error).splitlines()[0]}; expected {FORMS}") from None
     return module
 
 

@@ -56,7 +56,9 @@ def _text(error: WinitError) -> str:
 
 
 def _say(text: str) -> None:
-    print(f"winit: {text}", file=sys.stderr)
+    """Characters that would steer the terminal (a config may hold them) are shown, not sent."""
+    visible = "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
+    print(f"winit: {visible}", file=sys.stderr)
 
 
 def _end_quietly() -> NoReturn:

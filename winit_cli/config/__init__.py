@@ -2,6 +2,7 @@
 
 from winit_cli.config.document import Document, dump, parse, read
 from winit_cli.config.override import override
+from winit_cli.config.plain_yaml import Path_
 from winit_cli.config.schema import Entry, Experiment, General, Measure, SchemeEntry, Train
 from winit_cli.config.vary import Config, Variant, resolve
 
@@ -12,6 +13,7 @@ __all__ = [
     "Experiment",
     "General",
     "Measure",
+    "Path_",
     "SchemeEntry",
     "Train",
     "Variant",

@@ -72,13 +72,16 @@ def parse(text: str, source: str) -> Document:
     return Document(data, source, reader.places)
 
 
-def parse_value(text: str) -> Any:
-    """One YAML value, as in ``-s train.lr=1e-3``.
+def parse_value(text: str, option: str) -> Any:
+    """One YAML value, as in ``-s train.lr=1e-3``; ``option`` is its place for messages.
 
     Raises:
-        ConfigError: the text is not valid YAML.
+        UsageError: the text is not valid YAML.
     """
-    return Reader("").read(text)
+    try:
+        return Reader("").read(text)
+    except ConfigError as error:
+        raise UsageError(f"{option}: {error.faults[0].message}") from None
 
 
 def flow_text(value: Any) -> str:

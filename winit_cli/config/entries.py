@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from winit_cli.config.document import Path_
+from winit_cli.config.document import shown
 from winit_cli.config.faults import Faults
+from winit_cli.config.plain_yaml import Path_
 from winit_cli.config.schema import LABEL, SchemeEntry
-from winit_cli.errors import known
-from winit_cli.schemes import SCHEMES
+from winit_cli.errors import brief, known
+from winit_cli.schemes import SCHEMES, Scheme
 from winit_cli.schemes.recipe import LAYERS, Recipe, Rule, Use
 from winit_cli.tables import Strict
 from winit_cli.theory.gains import IN_TORCH, gain
@@ -29,23 +30,22 @@ class EntryReader:
         if isinstance(raw, str):
             raw = {"scheme": raw}
         if not isinstance(raw, Mapping):
-            self.faults.add(path, "expected the name of a scheme, or a mapping with scheme: or rules:")
+            wanted = "expected the name of a scheme, or a mapping with scheme: or rules:"
+            self.faults.add(path, f"{wanted}, got {shown(raw)}")
             return None
         label = self._label(raw, path)
         parts = self._parts(raw, path)
         return None if parts is None or label is None else SchemeEntry(label=label, recipe=parts[0], flat=parts[1])
 
     def _label(self, raw: Mapping[str, Any], path: Path_) -> str | None:
-        label = raw.get("label", raw.get("scheme"))
-        if not isinstance(label, str):
-            self.faults.add(path, "an entry with rules: needs a label:" if "rules" in raw else "label must be text")
-            return None
-        if not LABEL.fullmatch(label):
-            self.faults.add(
-                path,
-                f"label {label!r} is not allowed: at most 64 letters, digits, spaces and . _ + @ = , - "
-                "and the first a letter or digit",
-            )
+        if "label" not in raw:
+            if "rules" in raw:
+                self.faults.add(path, "an entry with rules: needs a label:")
+            return raw["scheme"].strip() if isinstance(raw.get("scheme"), str) and "rules" not in raw else None
+        label = raw["label"]
+        if not isinstance(label, str) or not LABEL.fullmatch(label):
+            allowed = "text of at most 64 letters, digits, spaces and . _ + @ = , - that begins with a letter or digit"
+            self.faults.add((*path, "label"), f"a label must be {allowed}, got {shown(label)}")
             return None
         return label
 
@@ -62,7 +62,7 @@ class EntryReader:
             return recipe, {"label": raw.get("label"), "rules": [text for _, text in rules], **spelled}
         if others is not None:
             self.faults.add((*path, "others"), "others: goes with rules:; a plain scheme covers all weights")
-        use = self.use(main, path)
+        use = self.use(main, path, ("label", "bias", "fallback"))
         if use is None:
             return None
         recipe = Recipe(use[0].scheme, (), use[0], bias, fallback)
@@ -70,7 +70,7 @@ class EntryReader:
 
     def _rules(self, rules: Any, main: Mapping[str, Any], path: Path_) -> list[tuple[Rule, dict[str, Any]]] | None:
         for key in main:
-            self.faults.add((*path, key), f"'{key}' cannot stand beside rules:; {known(key, RECIPE_KEYS)}")
+            self.faults.add((*path, key), f"'{brief(key)}' cannot stand beside rules:; {known(key, RECIPE_KEYS)}")
         if not isinstance(rules, list) or not rules:
             self.faults.add((*path, "rules"), "expected a list of rules like {layers: linear, scheme: kaiming_normal}")
             return None
@@ -79,15 +79,17 @@ class EntryReader:
 
     def _rule(self, raw: Any, path: Path_) -> tuple[Rule, dict[str, Any]] | None:
         if not isinstance(raw, Mapping) or not {"params", "layers"} & raw.keys():
-            self.faults.add(path, "a rule needs params: GLOB or layers: KIND, and a scheme:")
+            wanted = "a rule is a mapping with params: GLOB or layers: KIND, and scheme:"
+            self.faults.add(path, f"{wanted}, got {shown(raw)}")
             return None
         layers, params = raw.get("layers"), raw.get("params")
         if layers is not None and layers not in LAYERS:
-            self.faults.add((*path, "layers"), f"unknown kind of layer {layers!r}; {known(str(layers), LAYERS)}")
+            self.faults.add((*path, "layers"), f"unknown kind of layer {shown(layers)}; {known(str(layers), LAYERS)}")
         if params is not None and not isinstance(params, str):
-            self.faults.add((*path, "params"), f"expected a pattern like 'head.*', got {params!r}")
+            self.faults.add((*path, "params"), f"expected a pattern like 'head.*', got {shown(params)}")
             return None
-        use = self.use({key: value for key, value in raw.items() if key not in ("params", "layers")}, path)
+        main = {key: value for key, value in raw.items() if key not in ("params", "layers")}
+        use = self.use(main, path, ("params", "layers"))
         if use is None:
             return None
         which = {key: raw[key] for key in ("params", "layers") if key in raw}
@@ -99,16 +101,21 @@ class EntryReader:
         value = raw[key] if isinstance(raw[key], Mapping) else {"scheme": raw[key]}
         return self.use(value, (*path, key))
 
-    def use(self, raw: Mapping[str, Any], path: Path_) -> tuple[Use, dict[str, Any]] | None:
-        """A scheme with options: resolved, and as the YAML spells it with all defaults filled in."""
+    def use(
+        self, raw: Mapping[str, Any], path: Path_, beside: tuple[str, ...] = ()
+    ) -> tuple[Use, dict[str, Any]] | None:
+        """A scheme with options: resolved, and as the YAML spells it with all defaults filled in.
+
+        ``beside`` are the keys that may stand beside the options.
+        """
         if "scheme" not in raw:
             self.faults.add(path, f"'scheme' is required; {known('', SCHEMES)}")
             return None
-        row = self.faults.row(SCHEMES, raw["scheme"], "scheme", path)
+        row = self.faults.row(SCHEMES, raw["scheme"], "scheme", (*path, "scheme"))
         if row is None:
             return None
         given = {key: value for key, value in raw.items() if key != "scheme"}
-        model = self._options(row.options, given, path)
+        model = self._options(row, given, path, beside)
         if model is None:
             return None
         options = model.model_dump()
@@ -117,10 +124,11 @@ class EntryReader:
             self.faults.add(path, f"{row.name}: {wrong}")
         return Use(row.name, self._resolved(options, path)), {"scheme": row.name, **options}
 
-    def _options(self, cls: type[Strict], given: dict[str, Any], path: Path_) -> Strict | None:
+    def _options(self, row: Scheme, given: dict[str, Any], path: Path_, beside: tuple[str, ...]) -> Strict | None:
+        cls = row.options
         for key in [key for key in given if key not in cls.model_fields]:
-            names = [*cls.model_fields, *RECIPE_KEYS, "scheme"]
-            self.faults.add((*path, key), f"unknown key '{key}'; {known(key, names)}")
+            names = [*cls.model_fields, "scheme", *beside]
+            self.faults.add((*path, key), f"{row.name} has no option '{brief(key)}'; {known(key, names)}")
         return self.faults.model(cls, {k: v for k, v in given.items() if k in cls.model_fields}, path)
 
     def _resolved(self, options: Mapping[str, Any], path: Path_) -> dict[str, Any]:

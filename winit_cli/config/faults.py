@@ -7,25 +7,43 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from winit_cli.config.document import Document, Path_, flow_text
-from winit_cli.errors import ConfigError, Fault, UsageError, known
+from winit_cli.config.document import Document, shown
+from winit_cli.config.plain_yaml import Path_
+from winit_cli.errors import ConfigError, Fault, UsageError, brief, known
 from winit_cli.tables import RowT, find
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+WORDS = {  # pydantic's words, and ours
+    "Input should be": "must be",
+    "a valid integer": "a whole number",
+    "a valid number, unable to parse string as a number": "a number",
+    "a valid tuple": "a list",
+    "a valid string": "text (put it in quotes)",
+    "a valid boolean": "true or false",
+    "a valid": "a",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "greater than": "above",
+    "less than": "below",
+}
+
 
 class Faults:
-    """Faults found so far in one document."""
+    """Faults found so far in one document; ``context`` ends every message, a message is noted once."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
+        self.context = ""
         self.found: list[Fault] = []
+        self._seen: set[tuple[str, str]] = set()
 
     def add(self, path: Path_, message: str) -> None:
         """Note a fault of the value at ``path``."""
-        fault = Fault(self.document.where(path), f"{dotted(path)}: {message}" if path else message)
-        if fault not in self.found:
-            self.found.append(fault)
+        where, text = self.document.where(path), f"{dotted(path)}: {message}" if path else message
+        if (where, text) not in self._seen:
+            self._seen.add((where, text))
+            self.found.append(Fault(where, text + self.context))
 
     def raise_any(self) -> None:
         """Raise ``ConfigError`` with all faults, if there are any."""
@@ -35,7 +53,7 @@ class Faults:
     def model(self, cls: type[ModelT], value: Any, path: Path_) -> ModelT | None:
         """Validate a mapping; note the faults and return ``None`` where it has any."""
         if not isinstance(value, Mapping):
-            self.add(path, f"expected a mapping of options, got {flow_text(value)}")
+            self.add(path, f"expected a mapping of options, got {shown(value)}")
             return None
         try:
             return cls.model_validate(dict(value))
@@ -47,7 +65,7 @@ class Faults:
     def row(self, rows: Mapping[str, RowT], name: Any, kind: str, path: Path_) -> RowT | None:
         """Look a name up in a table; note an unknown one and return ``None``."""
         if not isinstance(name, str):
-            self.add(path, f"expected the name of a {kind}, got {flow_text(name)}; {known('', rows)}")
+            self.add(path, f"expected the name of a {kind}, got {shown(name)}; {known('', rows)}")
             return None
         try:
             return find(rows, name, kind)
@@ -59,38 +77,41 @@ class Faults:
         location = (*path, *(part for part in detail["loc"] if not str(part).startswith("function-")))
         if detail["type"] == "extra_forbidden":
             key = str(detail["loc"][-1])
-            self.add(location, f"unknown key '{key}'; {known(key, cls.model_fields)}")
-        elif detail["type"] == "missing":
-            self.add(location[:-1], f"'{detail['loc'][-1]}' is required")
+            self.add(location, f"unknown key '{brief(key)}'; {known(key, cls.model_fields)}")
+        elif detail["type"] == "missing" and len(detail["loc"]) == 1:
+            self.add(path, f"{cls.__name__} needs the option '{detail['loc'][0]}', which has no default")
         else:
-            self.add(_without_union_branch(location, cls, path), _message(detail))
+            location = _without_union_branch(location, path)
+            if isinstance(location[-1], int) and location not in self.document.places:
+                location = location[:-1]  # one value that stands for a list of one
+            self.add(location, _message(detail))
 
 
 def dotted(path: Path_) -> str:
     """A path as it is written after ``-s``: ``schemes.0.gain``."""
-    return ".".join(map(str, path))
+    return ".".join(brief(str(part)) for part in path)
 
 
-def _without_union_branch(location: Path_, cls: type[BaseModel], path: Path_) -> Path_:
+def _without_union_branch(location: Path_, path: Path_) -> Path_:
     """Drop the parts that pydantic adds for the branch of a union (``str``, ``float``)."""
     kept = location[: len(path) + 1]
     return (*kept, *(part for part in location[len(path) + 1 :] if isinstance(part, int)))
 
 
 def _message(detail: Any) -> str:
-    got = f"got {flow_text(_plain(detail['input']))}"
-    if detail["type"] == "value_error":
+    value, kind = _plain(detail["input"]), detail["type"]
+    if kind == "value_error":
         text = str(detail["ctx"]["error"])
-        return text if "got" in text else f"{text}, {got}"
-    if detail["type"] == "literal_error":
-        return _literal(detail, got)
-    text = detail["msg"].replace("Input should be", "must be").replace("a valid integer", "a whole number")
-    return f"{text.replace('a valid ', 'a ')}, {got}"
-
-
-def _literal(detail: Any, got: str) -> str:
-    allowed = [word.strip("' ") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
-    return f"{got}; {known(str(detail['input']), allowed)}"
+        return text if "got" in text or isinstance(value, dict) else f"{text}, got {shown(value)}"
+    if kind == "literal_error":
+        allowed = [word.strip("' ") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
+        return f"unknown value {shown(value)}; {known(str(value), allowed)}"
+    if kind in ("missing", "too_short", "too_long"):
+        return f"too {'many' if kind == 'too_long' else 'few'} values, got {shown(value)}"
+    text = detail["msg"]
+    for theirs, ours in WORDS.items():
+        text = text.replace(theirs, ours)
+    return f"{text}, got {shown(value)}"
 
 
 def _plain(value: Any) -> Any:

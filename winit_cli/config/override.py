@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from winit_cli.config.document import Document, Path_, parse_value
+from winit_cli.config.document import Document, parse_value, shown
+from winit_cli.config.plain_yaml import Path_
 from winit_cli.errors import ConfigError, Fault, UsageError
 
-SHORTHAND = {"model": "name", "data": "name", "schemes": "scheme"}
+SIDES = ("bias", "others", "fallback")
 
 
 def override(document: Document, text: str) -> None:
@@ -20,12 +21,10 @@ def override(document: Document, text: str) -> None:
     if not equals or not key.strip():
         raise UsageError(f"-s {text}: expected key=value, e.g. -s train.lr=0.1")
     parts = key.strip().split(".")
+    if "" in parts:
+        raise UsageError(f"-s {text}: '{key}' has an empty part; write the key like train.lr or schemes.0.gain")
     path = ("vary", ".".join(parts[1:])) if parts[0] == "vary" and len(parts) > 1 else tuple(parts)
-    try:
-        parsed = parse_value(value)
-    except ConfigError as error:
-        raise UsageError(f"-s {text}: {error.faults[0].message}") from None
-    assign(document, path, parsed, f"-s {text}")
+    assign(document, path, parse_value(value, f"-s {text}"), f"-s {text}")
 
 
 def assign(document: Document, path: Path_, value: Any, place: str) -> None:
@@ -36,30 +35,49 @@ def assign(document: Document, path: Path_, value: Any, place: str) -> None:
     """
     here: Any = document.data
     for depth, part in enumerate(path[:-1]):
-        here = _step(here, part, path[: depth + 1], place)
+        here = _step(document, here, part, path[: depth + 1], place)
     if isinstance(here, list):
         here[_index(here, path[-1], place)] = value
     else:
         here[path[-1]] = value
-    numbered = tuple(int(part) if str(part).isdigit() else part for part in path)
+    numbered = _numbered(path)
     document.places = {old: where for old, where in document.places.items() if old[: len(numbered)] != numbered}
     document.places[numbered] = place
 
 
-def _step(here: Any, part: str | int, path: Path_, place: str) -> Any:
+def _step(document: Document, here: Any, part: str | int, path: Path_, place: str) -> Any:
     key: Any = _index(here, part, place) if isinstance(here, list) else part
     inner = here[key] if isinstance(here, list) else here.get(key)
     if inner is None:
         inner = {}
-    elif isinstance(inner, str) and path[0] in SHORTHAND:
-        inner = {SHORTHAND[str(path[0])]: inner}
+        document.places[_numbered(path)] = place
+    elif isinstance(inner, str) and (name := _shorthand(path)):
+        inner = {name: inner}
     elif not isinstance(inner, dict | list):
-        raise ConfigError([Fault(place, f"{'.'.join(map(str, path))} is {inner!r} and has no keys of its own")])
+        what = f"{'.'.join(map(str, path))} is {shown(inner)} and has no keys of its own"
+        raise ConfigError([Fault(place, f"{what}; the key must lead to one value")])
     here[key] = inner
     return inner
 
 
+def _shorthand(path: Path_) -> str | None:
+    """The key that text alone stands for: ``mlp`` is ``{name: mlp}``."""
+    if path in (("model",), ("data",)):
+        return "name"
+    is_use = path[0] == "schemes" and (len(path) == 2 or path[-1] in SIDES)
+    return "scheme" if is_use else None
+
+
 def _index(items: list[Any], part: str | int, place: str) -> int:
-    if not str(part).isdigit() or int(part) >= len(items):
+    if not _is_index(part) or int(part) >= len(items):
         raise ConfigError([Fault(place, f"'{part}' is not a position in a list of {len(items)}; the first is 0")])
     return int(part)
+
+
+def _is_index(part: str | int) -> bool:
+    return str(part).isascii() and str(part).isdigit()
+
+
+def _numbered(path: Path_) -> Path_:
+    """Positions as numbers, as the places have them."""
+    return tuple(int(part) if _is_index(part) else part for part in path)

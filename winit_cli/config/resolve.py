@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from winit_cli.config.document import Document, Path_, flow_text
+from winit_cli.config.document import Document, shown
 from winit_cli.config.entries import EntryReader
 from winit_cli.config.faults import Faults
+from winit_cli.config.plain_yaml import Path_
 from winit_cli.config.schema import NAME, Entry, Experiment, General, Measure, SchemeEntry, Train, slug
 from winit_cli.data import DATASETS
 from winit_cli.errors import known
@@ -25,11 +26,11 @@ def experiment(document: Document, faults: Faults) -> Experiment | None:
     for key in raw:
         if key not in KEYS:
             faults.add((key,), f"unknown key '{key}'; {known(key, KEYS)}")
-    if raw.get("claims"):
-        faults.add(("claims",), "claims are not decided by this version of winit; remove them")
+    if raw.get("claims") not in (None, []):
+        faults.add(("claims",), "this version of winit decides no claims; remove them")
     model, data = _model(raw, faults), _data(raw, faults)
-    train = faults.model(Train, raw.get("train") or {}, ("train",))
-    measure = faults.model(Measure, raw.get("measure") or {}, ("measure",))
+    train = faults.model(Train, _section(raw, "train"), ("train",))
+    measure = faults.model(Measure, _section(raw, "measure"), ("measure",))
     schemes = _schemes(raw, model, faults)
     baseline = _baseline(raw, schemes, faults)
     general = _general(document, faults)
@@ -46,12 +47,18 @@ def experiment(document: Document, faults: Faults) -> Experiment | None:
     )
 
 
+def _section(raw: Mapping[str, Any], key: str) -> Any:
+    """A section of options; nothing after its colon is no options."""
+    value = raw.get(key)
+    return {} if value is None else value
+
+
 def _general(document: Document, faults: Faults) -> General | None:
     raw = document.data
     given = {key: raw[key] for key in General.model_fields if raw.get(key) is not None}
     if given.get("engine") == "stacked":
         faults.add(("engine",), "this version of winit has no stacked engine; use engine: auto or serial")
-        return None
+        del given["engine"]
     stem = Path(document.source).stem
     given.setdefault("name", stem if NAME.fullmatch(stem) else "experiment")
     return faults.model(General, given, ())
@@ -59,13 +66,13 @@ def _general(document: Document, faults: Faults) -> General | None:
 
 def _model(raw: Mapping[str, Any], faults: Faults) -> Entry | None:
     given = _entry(raw, "model", MODELS, faults)
-    row = faults.row(MODELS, given["name"], "model", ("model",)) if given else None
+    row = faults.row(MODELS, given["name"], "model", ("model", "name")) if given else None
     return _with_options(given, row.name, row.options, ("model",), faults) if given and row else None
 
 
 def _data(raw: Mapping[str, Any], faults: Faults) -> Entry | None:
     given = _entry(raw, "data", DATASETS, faults)
-    row = faults.row(DATASETS, given["name"], "data set", ("data",)) if given else None
+    row = faults.row(DATASETS, given["name"], "data set", ("data", "name")) if given else None
     return _with_options(given, row.name, options_of(row.load), ("data",), faults) if given and row else None
 
 
@@ -82,9 +89,9 @@ def _entry(raw: Mapping[str, Any], key: str, rows: Mapping[str, Any], faults: Fa
     if isinstance(value, Mapping) and "name" in value:
         return dict(value)
     if value is None:
-        faults.add((key,), f"'{key}' is required, e.g. {key}: {next(iter(rows))}; {known('', rows)}")
+        faults.add((), f"'{key}' is required, e.g. {key}: {next(iter(rows))}; {known('', rows)}")
     else:
-        faults.add((key,), f"expected a name or a mapping with name:, got {flow_text(value)}; {known('', rows)}")
+        faults.add((key,), f"expected a name or a mapping with name:, got {shown(value)}; {known('', rows)}")
     return None
 
 
@@ -92,7 +99,8 @@ def _schemes(raw: Mapping[str, Any], model: Entry | None, faults: Faults) -> tup
     given = raw.get("schemes")
     if not isinstance(given, list) or not given:
         what = "is empty" if given == [] else "must be a list" if given is not None else "is required"
-        faults.add(("schemes",), f"'schemes' {what}; list at least one, e.g. schemes: [kaiming_normal, zeros]")
+        path = () if given is None else ("schemes",)
+        faults.add(path, f"'schemes' {what}; list at least one, e.g. schemes: [kaiming_normal, zeros]")
         return ()
     reader = EntryReader(faults, MODELS[model.name].activation(model.options) if model else None)
     entries: dict[int, SchemeEntry] = {}
@@ -118,7 +126,7 @@ def _baseline(raw: Mapping[str, Any], schemes: tuple[SchemeEntry, ...], faults: 
     baseline = raw.get("baseline")
     if baseline is not None:
         if labels and baseline not in labels:
-            faults.add(("baseline",), f"no label '{baseline}' among the schemes; {known(str(baseline), labels)}")
+            faults.add(("baseline",), f"no label {shown(baseline)} among the schemes; {known(str(baseline), labels)}")
         return str(baseline)
     defaults = [entry.label for entry in schemes if entry.recipe.scheme == "pytorch_default"]
     return next(iter([*defaults, *labels]), "")

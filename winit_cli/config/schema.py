@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from winit_cli.errors import brief
 from winit_cli.schemes.recipe import Recipe
 from winit_cli.tables import NonNegativeInt, NonNegativeNumber, Number, PositiveInt, PositiveNumber, Strict
 
@@ -21,7 +22,7 @@ Precision = Literal["fp32", "tf32", "bf16"]
 
 def _name(value: str) -> str:
     if not NAME.fullmatch(value):
-        raise ValueError(f"expected letters, digits, . _ - (at most 64, the first a letter or digit), got {value!r}")
+        raise ValueError("expected letters, digits, . _ - (at most 64, the first a letter or digit)")
     return value
 
 
@@ -32,22 +33,23 @@ def _listed(value: object) -> object:
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     twice = sorted({value for value in values if values.count(value) > 1})
     if twice:
-        raise ValueError(f"{', '.join(map(repr, twice))} is given twice")
+        raise ValueError(f"{brief(', '.join(map(repr, twice)))} is given twice")
     return values
 
 
 def _seeds(value: object) -> object:
     """A number of seeds n means 0 … n - 1."""
     if isinstance(value, bool) or not isinstance(value, int | list | tuple):
-        raise ValueError(f"expected a number of seeds or a list of seeds, got {value!r}")
+        raise ValueError("expected a number of seeds or a list like [3, 5, 8]")
     if isinstance(value, int) and not 1 <= value <= 100_000:
-        raise ValueError(f"expected 1 to 100000 seeds, got {value}")
+        raise ValueError("expected 1 to 100000 seeds")
     return list(range(value)) if isinstance(value, int) else value
 
 
 Name = Annotated[str, AfterValidator(_name)]
 Rates = Annotated[tuple[PositiveNumber, ...], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_distinct)]
-Seeds = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(_seeds), Field(min_length=1), AfterValidator(_distinct)]
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_seeds), Field(min_length=1), AfterValidator(_distinct)]
 Beta = Annotated[Number, Field(ge=0, lt=1)]
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from winit_cli.config.document import Document, flow_text
+from winit_cli.config.document import Document, flow_text, shown
 from winit_cli.config.faults import Faults
 from winit_cli.config.override import assign
 from winit_cli.config.resolve import experiment
-from winit_cli.config.schema import LABEL, Experiment
+from winit_cli.config.schema import LABEL, Experiment, slug
 
 SECTIONS = ("model", "data", "train")
 ELSEWHERE = {"train.lr": "list the rates in train.lr", "train.epochs": "vary train.steps"}
@@ -20,10 +20,11 @@ ELSEWHERE = {"train.lr": "list the rates in train.lr", "train.epochs": "vary tra
 
 @dataclass(frozen=True)
 class Variant:
-    """The experiment with one combination of the varied values, and what they add to its labels."""
+    """The experiment with one combination of the varied values, what they add to its labels, and its document."""
 
     suffix: str
     experiment: Experiment
+    document: Document
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,22 @@ def resolve(document: Document) -> Config:
     """
     faults = Faults(document)
     base = experiment(document, faults)
-    axes = _axes(document.data.get("vary") or {}, faults)
+    axes = _axes(document.data.get("vary"), faults)
     faults.raise_any()
     assert base is not None
     combinations = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    variants = tuple(_variant(document, values, faults) for values in combinations)
+    found = [_variant(document, values, faults) for values in combinations]
+    variants = tuple(variant for variant in found if variant is not None)
+    _refuse_twins(variants, faults)
     faults.raise_any()
-    return Config(base, axes, tuple(variant for variant in variants if variant is not None))
+    return Config(base, axes, variants)
 
 
 def _axes(vary: Any, faults: Faults) -> dict[str, tuple[Any, ...]]:
+    if vary is None:
+        return {}
     if not isinstance(vary, Mapping):
-        faults.add(("vary",), f"expected a mapping like {{model.depth: [10, 30]}}, got {flow_text(vary)}")
+        faults.add(("vary",), f"expected a mapping like {{model.depth: [10, 30]}}, got {shown(vary)}")
         return {}
     axes = {}
     for key, values in vary.items():
@@ -72,9 +77,9 @@ def _wrong_axis(key: str, values: Any) -> str | None:
     if key.count(".") != 1 or key.split(".", maxsplit=1)[0] not in SECTIONS:
         return "only options of model, data and train can be varied, e.g. model.depth"
     if not isinstance(values, list) or not values:
-        return f"expected a list of values, got {flow_text(values)}"
+        return f"expected a list of values, got {shown(values)}"
     if len({flow_text(value) for value in values}) < len(values):
-        return f"a value is given twice in {flow_text(values)}"
+        return f"a value is given twice in {shown(values)}"
     return None
 
 
@@ -83,17 +88,27 @@ def _variant(document: Document, values: Mapping[str, Any], faults: Faults) -> V
     for key, value in values.items():
         assign(varied, tuple(key.split(".")), value, document.where(("vary", key)))
     faults.document = varied
+    faults.context = (
+        f" (where {', '.join(f'{key} is {shown(value)}' for key, value in values.items())})" if values else ""
+    )
     resolved = experiment(varied, faults)
     suffix = _suffix(values)
     if resolved is not None:
         _check_labels(resolved, suffix, faults)
-    return None if resolved is None else Variant(suffix, resolved)
+    return None if resolved is None else Variant(suffix, resolved, varied)
 
 
 def _suffix(values: Mapping[str, Any]) -> str:
     """``@depth=22,width=64``; the values of a list are joined by +."""
-    texts = {key: "+".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in values.items()}
+    texts = {
+        key: "+".join(map(_text, value)) if isinstance(value, list) else _text(value) for key, value in values.items()
+    }
     return "@" + ",".join(f"{key.split('.')[1]}={text}" for key, text in texts.items()) if values else ""
+
+
+def _text(value: Any) -> str:
+    """As YAML spells it: ``true``, ``null``."""
+    return flow_text(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _check_labels(resolved: Experiment, suffix: str, faults: Faults) -> None:
@@ -104,3 +119,16 @@ def _check_labels(resolved: Experiment, suffix: str, faults: Faults) -> None:
                 f"label '{entry.label}{suffix}' is over 64 characters or has others than "
                 "letters, digits, spaces and . _ + @ = , -; shorten label:",
             )
+
+
+def _refuse_twins(variants: Sequence[Variant], faults: Faults) -> None:
+    """Values that differ, but not in a label (``1`` and ``-1`` share a file name)."""
+    faults.context = ""
+    seen: dict[str, str] = {}
+    for variant in variants:
+        for entry in variant.experiment.schemes:
+            label = entry.label + variant.suffix
+            if slug(label) in seen:
+                shared = f"the labels '{seen[slug(label)]}' and '{label}' share one file name"
+                faults.add(("vary",), f"{shared}; vary other values, or change the label: of one")
+            seen[slug(label)] = label

@@ -33,10 +33,11 @@ class Tape:
 
     def watch(self, step: int, losses: Tensor, norms: Tensor) -> None:
         """Note whether a step's losses and gradient norms (P,), in double precision, are finite."""
-        self._finite[step] = torch.isfinite(losses).all() & torch.isfinite(norms).all()
+        self._finite[step] &= torch.isfinite(losses).all() & torch.isfinite(norms).all()
 
     def point(self, step: int, split: Split, loss: Tensor, accuracy: Tensor) -> None:
         """Record a loss and an accuracy (NaN for none), 0-d tensors."""
+        self._finite[step] &= torch.isfinite(loss)
         self._points.append((step, split))
         self._values.append(torch.stack([loss.double(), accuracy.double()]))
 

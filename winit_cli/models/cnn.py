@@ -41,15 +41,18 @@ class CNN(nn.Module):
     ) -> None:
         super().__init__()
         sizes = [inputs, *channels]
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, kernel_size, padding="same") for a, b in pairwise(sizes))
+        margin = (kernel_size - 1) // 2
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, kernel_size, padding=margin) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(_norm(norm, size) for size in channels)
         self.head = nn.Linear(channels[-1], outputs)
         self._function = activation_function(activation)
         self._pool = _POOLS[pool]
+        self._extra = 1 - kernel_size % 2  # an even kernel needs one more row below and column to the right
 
     def forward(self, x: Tensor) -> Tensor:
         last = len(self.convs) - 1
         for index, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            x = F.pad(x, (0, self._extra, 0, self._extra)) if self._extra else x
             x = self._function(norm(conv(x)))
             x = x if index == last else self._pool(x)
         out: Tensor = self.head(x.mean(dim=(2, 3)))

@@ -39,6 +39,8 @@ def find_run(results: Path, text: str | None) -> Path:
         return matches[0]
     if matches:
         raise UsageError(f"'{text}' means more than one run: {', '.join(sorted(path.name for path in matches))}")
+    if not there:
+        raise UsageError(f"no run '{text}': {results} holds none; make one with: winit run mnist")
     raise UsageError(f"no run '{text}' under {results}; {known(text, sorted(names))}")
 
 

@@ -1,0 +1,71 @@
+"""Imports point down only, and what draws and reports runs does not need torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import winit_cli
+
+PACKAGE = Path(winit_cli.__file__).parent
+
+# what each part of the package may import; parts that do not list each other never meet
+BELOW: dict[str, set[str]] = {
+    "errors": set(),
+    "rng": set(),
+    "tables": {"errors"},
+    "theory": {"errors", "rng", "tables"},
+    "schemes": {"errors", "rng", "tables", "theory"},
+    "models": {"errors", "rng", "tables", "theory"},
+    "data": {"errors", "rng", "tables", "theory"},
+    "environment": {"errors"},
+}
+BELOW["config"] = {*BELOW["schemes"], "schemes", "models", "data"}
+BELOW["plan"] = {*BELOW["config"], "config"}
+BELOW["resolved"] = {*BELOW["plan"], "plan"}
+BELOW["engine"] = {*BELOW["plan"], "plan"}
+BELOW["store"] = {"errors"}
+BELOW["stats"] = {*BELOW["store"], "store"}
+BELOW["plots"] = {*BELOW["stats"], "stats"}
+BELOW["report"] = {*BELOW["plots"], "plots"}
+BELOW["runner"] = {*BELOW["engine"], "engine", "environment", "resolved", *BELOW["stats"], "stats"}
+BELOW["cli"] = set(BELOW)
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """The parts that a file imports at run time, anywhere in it; what only type checkers read is left out."""
+    todo: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module == "winit_cli":
+            names = [f"winit_cli.{alias.name}" for alias in node.names if not alias.name.startswith("__")]
+        assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: write imports in full"
+        yield from (name.split(".")[1] for name in names if name.startswith("winit_cli."))
+        todo.extend(ast.iter_child_nodes(node))
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    allowed = {"cli"} if part == "__main__" else set() if part == "__init__" else BELOW[part] | {part}
+    assert set(_imports(path)) <= allowed
+
+
+def test_the_branch_that_reads_runs_needs_no_torch() -> None:
+    modules = ", ".join(f"winit_cli.{part}" for part in ("store.frames", "store.runs", "stats", "plots", "report"))
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_command_line_starts_without_the_heavy_libraries() -> None:
+    code = "import sys, winit_cli.cli; print([m for m in ('torch', 'pandas', 'matplotlib', 'scipy') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
