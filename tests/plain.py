@@ -89,7 +89,9 @@ def train(trial: Trial) -> Curve:
                 curve.points[split, step] = _evaluate(model, part, data)
         if last:
             head = Part(data.train.x[:5000], data.train.y[:5000])
-            curve.finals = {f"final_{k}_loss": _evaluate(model, p, data)[0] for k, p in {"train": head, **parts}.items()}
+            curve.finals = {
+                f"final_{k}_loss": _evaluate(model, p, data)[0] for k, p in {"train": head, **parts}.items()
+            }
             curve.finals["final_test_accuracy"] = curve.points["test", step][1]  # type: ignore[assignment]
         optimizer.zero_grad()
         out = model(data.train.x[index])

@@ -9,13 +9,11 @@ from pathlib import Path
 import plain
 import pytest
 import torch
-from small import DETERMINISTIC, Heard, column, plan_of, rows, run_of
+from small import DETERMINISTIC, column, plan_of, rows, run_of
 
 from winit_cli.data.dataset import constant_loss
 from winit_cli.engine.batches import batches
 from winit_cli.engine.evaluate import accuracy_of, evaluate
-from winit_cli.engine.tape import Tape
-from winit_cli.runner import Result
 
 MLP = ("model.activation=tanh",)
 CNN = (
@@ -176,126 +174,6 @@ def test_regression_has_no_accuracy(tmp_path: Path) -> None:
     result = run_of(tmp_path, *RNN)
     assert {row["accuracy"] for row in rows(result, "curves")} == {""}
     assert {row["final_test_accuracy"] for row in rows(result, "trials")} == {""}
-
-
-@pytest.mark.parametrize("lr", [1e30, 5.0, 2.0])
-@pytest.mark.parametrize("test_every", [1, 4, 60])
-def test_a_trial_diverges_at_the_exact_first_step(lr: float, test_every: int, tmp_path: Path) -> None:
-    settings = (
-        *("model={name: mlp, depth: 2, width: 6, activation: linear}", "schemes=[xavier_normal]"),
-        *("data={name: adding, length: 6, train_size: 40, test_size: 20}", f"train.lr=[{lr}, 0.001]"),
-        *("train.steps=60", f"measure={{every: 1, test_every: {test_every}}}"),
-    )
-    heard = Heard()
-    result = run_of(tmp_path, *settings, heard=heard)
-    for trial in plan_of(*settings).trials:
-        wanted = plain.train(trial).first_bad
-        (row,) = rows(result, "trials", trial=trial.key)
-        steps = column(result, "curves", "step", trial=trial.key, split="train")
-        norm_steps = column(result, "gradients", "step", trial=trial.key)
-        assert (wanted is None) == (trial.lr == 0.001)
-        if wanted is None:
-            assert (row["status"], row["diverged_step"]) == ("ok", "")
-            assert steps == list(range(61))
-            continue
-        assert (row["status"], row["outcome"], row["diverged_step"]) == ("diverged", "diverged", str(wanted))
-        assert [row[name] for name in row if name.startswith("final_")] == [""] * 4
-        assert steps == sorted(set(norm_steps)) == list(range(wanted))
-        assert all(step < wanted for step in column(result, "curves", "step", trial=trial.key))
-        assert all(math.isfinite(loss) for loss in column(result, "curves", "loss", trial=trial.key, split="train"))
-    assert [status for _, status in heard.done].count("diverged") == 2
-    assert heard.steps == 4 * 60
-
-
-def test_divergence_at_step_0_leaves_no_rows(tmp_path: Path) -> None:
-    result = run_of(tmp_path, "schemes=[{scheme: constant, label: huge, val: 1.0e+30}, kaiming_normal]")
-    assert {row["diverged_step"] for row in rows(result, "trials", label="huge")} == {"0"}
-    assert rows(result, "curves", label="huge") == rows(result, "gradients", label="huge") == []
-    assert len(rows(result, "init", label="huge")) == 2 * 6
-    assert {row["status"] for row in rows(result, "trials", label="kaiming_normal")} == {"ok"}
-
-
-def test_a_held_out_loss_that_is_not_finite_is_a_divergence_too() -> None:
-    tape, fine = Tape(steps=9, every=1, test_every=3, device="cpu"), torch.tensor(1.0)
-    for step in range(7):
-        if tape.tests(step):
-            tape.point(step, "test", fine / 0 if step == 3 else fine, fine)
-        tape.watch(step, fine.reshape(1), fine.reshape(1))
-        tape.point(step, "train", fine, fine)
-    chunk = tape.chunk(6)
-    assert tape.diverged_step == 3
-    assert [(p.step, p.split) for p in chunk.points] == [(0, "test"), (0, "train"), (1, "train"), (2, "train")]
-
-
-def test_a_gradient_too_large_for_a_float_norm_is_not_a_divergence(tmp_path: Path) -> None:
-    result = run_of(
-        tmp_path, "schemes=[{scheme: constant, label: big, val: 1.0e+10}]", "train.lr=1e-30", "model.activation=linear"
-    )
-    norms = column(result, "gradients", "grad_norm", param="head.weight")
-    assert max(norms) > 2e19  # its square is beyond float32
-    assert {row["status"] for row in rows(result, "trials")} == {"ok"}
-
-
-def test_learning_rates_and_labels_do_not_touch_each_other(tmp_path: Path) -> None:
-    many = run_of(tmp_path / "many", "schemes=[ones, zeros, kaiming_normal]", "train.lr=[1e30, 0.1]", "seeds=3")
-    alone = run_of(tmp_path / "alone", "seeds=[2]")
-    key = "kaiming_normal/0.1/2"
-    for table in ("curves", "gradients", "init", "trials"):
-        assert rows(many, table, trial=key) == rows(alone, table)
-
-
-def test_another_order_of_schemes_gives_the_same_trials(tmp_path: Path) -> None:
-    one = run_of(tmp_path / "one", "schemes=[sparse_, pytorch_default, orthogonal]".replace("sparse_", "ones"))
-    two = run_of(tmp_path / "two", "schemes=[orthogonal, ones, pytorch_default]")
-    for table in ("trials", "curves", "gradients", "init"):
-        assert sorted(map(str, rows(one, table))) == sorted(map(str, rows(two, table)))
-    assert [row["label"] for row in rows(two, "trials")][::2] == ["orthogonal", "ones", "pytorch_default"]
-
-
-@pytest.mark.parametrize("settings", [MLP, CNN, LSTM], ids=["mlp", "cnn", "lstm"])
-def test_the_same_config_twice_gives_the_same_bytes(settings: tuple[str, ...], tmp_path: Path) -> None:
-    results = []
-    for name in ("one", "two"):
-        torch.rand(len(results) + 1)  # whatever the global generator's state is
-        results.append(run_of(tmp_path / name, *settings, "schemes=[pytorch_default, orthogonal]", fresh=True))
-    one, two = (result.directory for result in results)
-    assert one.name == two.name
-    for table in DETERMINISTIC:
-        assert (one / f"{table}.csv").read_bytes() == (two / f"{table}.csv").read_bytes(), table
-    assert (one / "config.yaml").read_bytes() == (two / "config.yaml").read_bytes()
-
-
-def test_a_run_leaves_all_global_generators_alone(tmp_path: Path) -> None:
-    import random
-
-    import numpy as np
-
-    torch_state, python_state, numpy_state = torch.get_rng_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
-    run_of(tmp_path, "schemes=[pytorch_default, as_built, {scheme: sparse, sparsity: 0.5}, orthogonal]")
-    assert torch.equal(torch_state, torch.get_rng_state())
-    assert random.getstate() == python_state
-    assert np.array_equal(np.random.get_state()[1], numpy_state[1])  # noqa: NPY002
-
-
-def test_threads_are_those_of_the_run_and_put_back(tmp_path: Path) -> None:
-    before = torch.get_num_threads()
-    run_of(tmp_path)
-    assert torch.get_num_threads() == before
-
-
-def test_varied_trials_equal_those_of_the_value_alone(tmp_path: Path) -> None:
-    varied = run_of(tmp_path / "varied", "vary.model.depth=[1, 3]", "schemes=[kaiming_normal, zeros]")
-    labels = ["kaiming_normal@depth=1", "zeros@depth=1", "kaiming_normal@depth=3", "zeros@depth=3"]
-    assert list(dict.fromkeys(row["label"] for row in rows(varied, "trials"))) == labels
-    for depth in (1, 3):
-        alone = run_of(tmp_path / f"alone{depth}", f"model.depth={depth}")
-        assert _values(alone, "curves", "kaiming_normal") == _values(varied, "curves", f"kaiming_normal@depth={depth}")
-        assert _values(alone, "init", "kaiming_normal") == _values(varied, "init", f"kaiming_normal@depth={depth}")
-
-
-def _values(result: Result, table: str, label: str) -> list[list[str]]:
-    names = {"trial", "label"}
-    return [[v for k, v in row.items() if k not in names] for row in rows(result, table, label=label)]
 
 
 def test_csv_numbers_are_doubles_written_out(tmp_path: Path) -> None:

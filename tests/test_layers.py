@@ -67,5 +67,7 @@ def test_the_branch_that_reads_runs_needs_no_torch() -> None:
 
 
 def test_the_command_line_starts_without_the_heavy_libraries() -> None:
-    code = "import sys, winit_cli.cli; print([m for m in ('torch', 'pandas', 'matplotlib', 'scipy') if m in sys.modules])"
+    code = (
+        "import sys, winit_cli.cli; print([m for m in ('torch', 'pandas', 'matplotlib', 'scipy') if m in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -80,9 +80,8 @@ def test_norm_comes_before_the_activation() -> None:
 @pytest.mark.parametrize(("pool", "function"), [("max", F.max_pool2d), ("avg", F.avg_pool2d), ("none", None)])
 def test_cnn_computes_its_formula(pool: str, function: Any) -> None:
     model, x = _build("cnn", IMAGE, channels=(4, 5, 6), kernel_size=3, activation="tanh", pool=pool), _inputs(IMAGE)
-    assert _names(model) == [*(f"convs.{i}.{p}" for i in range(3) for p in ("weight", "bias")), "head.weight"] + [
-        "head.bias"
-    ]
+    convs = [f"convs.{i}.{part}" for i in range(3) for part in ("weight", "bias")]
+    assert _names(model) == [*convs, "head.weight", "head.bias"]
     hidden = x
     for i, conv in enumerate(model.convs):
         hidden = torch.tanh(F.conv2d(hidden, conv.weight, conv.bias, padding=1))

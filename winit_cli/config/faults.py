@@ -59,7 +59,9 @@ class Faults:
             return cls.model_validate(dict(value))
         except ValidationError as error:
             for detail in error.errors():
-                self._detail(cls, detail, path)
+                # a list whose only value is at fault is too short as well
+                if detail["type"] != "too_short" or not detail["input"]:
+                    self._detail(cls, detail, path)
             return None
 
     def row(self, rows: Mapping[str, RowT], name: Any, kind: str, path: Path_) -> RowT | None:

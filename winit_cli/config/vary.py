@@ -131,4 +131,5 @@ def _refuse_twins(variants: Sequence[Variant], faults: Faults) -> None:
             if slug(label) in seen:
                 shared = f"the labels '{seen[slug(label)]}' and '{label}' share one file name"
                 faults.add(("vary",), f"{shared}; vary other values, or change the label: of one")
+                return
             seen[slug(label)] = label

@@ -1,0 +1,148 @@
+"""What is kept when a trial fails, a run is interrupted or killed, or the disk is full."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small import BASE, Heard, bytes_of, rows, run_of
+from typer.testing import CliRunner
+
+from winit_cli import runner
+from winit_cli.cli import app
+from winit_cli.data.dataset import Dataset
+from winit_cli.engine.serial import train_trial
+from winit_cli.errors import StorageError
+from winit_cli.plan import Trial
+from winit_cli.store.frames import read_run
+from winit_cli.store.runs import run_facts
+from winit_cli.store.store import FILE, Store
+
+TWO = ("schemes=[kaiming_normal, zeros]",)
+
+
+class Stop(BaseException):
+    """Something that ends the process, like Ctrl-C."""
+
+
+def _break(monkeypatch: pytest.MonkeyPatch, key: str, error: BaseException, after: int = 2) -> None:
+    """Make the trial ``key`` raise after so many records (its start and a chunk, say)."""
+
+    def broken(trial: Trial, data: Dataset) -> Iterator[Any]:
+        for index, record in enumerate(train_trial(trial, data)):
+            if trial.key == key and index == after:
+                raise error
+            yield record
+
+    monkeypatch.setattr(runner, "train_trial", broken)
+
+
+def test_a_failing_trial_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = bytes_of(run_of(tmp_path / "whole", *TWO))
+    with monkeypatch.context() as patch:
+        _break(patch, "kaiming_normal/0.1/1", RuntimeError("no luck"))
+        heard = Heard()
+        # commit every chunk, so that the failed trial has rows on disk
+        result = run_of(tmp_path / "broken", *TWO, "checkpoint_seconds=1e-9", heard=heard)
+    assert result.counts == {"ok": 3, "diverged": 0, "failed": 1, "pending": 0}
+    assert "kaiming_normal/0.1/1 failed: RuntimeError: no luck" in heard.notes
+    (failed,) = rows(result, "trials", status="failed")
+    assert (failed["trial"], failed["outcome"], failed["init_hash"]) == ("kaiming_normal/0.1/1", "", "")
+    for table in ("curves", "gradients", "init"):
+        assert rows(result, table, trial="kaiming_normal/0.1/1") == []
+    assert json.loads((result.directory / "status.json").read_text())["state"] == "failed"
+
+    again = Heard()
+    repaired = run_of(tmp_path / "broken", *TWO, "checkpoint_seconds=1e-9", heard=again)
+    assert again.done == [("kaiming_normal/0.1/1", "ok")]
+    assert bytes_of(repaired) == wanted
+    assert json.loads((result.directory / "status.json").read_text())["state"] == "complete"
+
+
+def test_a_failed_trial_exits_1_and_the_same_command_trains_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "small.yaml"
+    config.write_text(BASE)
+    command = ["run", str(config), "--results", str(tmp_path / "results")]
+    with monkeypatch.context() as patch:
+        _break(patch, "kaiming_normal/0.1/0", RuntimeError("no luck"))
+        broken = CliRunner().invoke(app, command)
+    assert broken.exit_code == 1
+    assert "no luck" in broken.stderr and "Traceback" not in broken.stderr
+    assert CliRunner().invoke(app, command).exit_code == 0
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+@pytest.mark.parametrize("seconds", [1e-9, 15])
+def test_an_interrupted_run_resumes_to_the_samebytes_of(
+    after: int, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*TWO, f"checkpoint_seconds={seconds}")
+    wanted = bytes_of(run_of(tmp_path / "whole", *settings))
+    with monkeypatch.context() as patch:
+        _break(patch, "kaiming_normal/0.1/1", Stop(), after)
+        with pytest.raises(Stop):
+            run_of(tmp_path / "broken", *settings)
+    directory = next((tmp_path / "broken").iterdir())
+    assert json.loads((directory / "status.json").read_text()) == {
+        "state": "interrupted",
+        "trials": {"ok": 1, "diverged": 0, "failed": 0, "pending": 3},
+    }
+    heard = Heard()
+    result = run_of(tmp_path / "broken", *settings, heard=heard)
+    assert heard.begun == (4, 1, 6)
+    assert bytes_of(result) == wanted
+
+
+def test_a_killed_run_can_be_read_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kill leaves half of a transaction in the file, and the journal that takes it back."""
+    wanted = bytes_of(run_of(tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        _break(patch, "kaiming_normal/0.1/1", Stop())
+        with pytest.raises(Stop):
+            run_of(tmp_path / "killed")
+    directory = next((tmp_path / "killed").iterdir())
+    killed = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 5")
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("UPDATE trials SET status = 'ok'")
+connection.executemany("INSERT INTO gradients VALUES (1, ?, 0, 0.5)", [(step,) for step in range(100, 4000)])
+os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", killed, directory / FILE], check=False).returncode == 9
+    assert (directory / f"{FILE}-journal").stat().st_size > 0
+    assert list(read_run(directory).trials["status"]) == ["ok", "pending"]
+    assert run_facts(directory)["status"]["state"] == "interrupted"
+    assert bytes_of(run_of(tmp_path / "killed")) == wanted
+
+
+def test_a_complete_run_is_not_trained_again(tmp_path: Path) -> None:
+    first, heard = run_of(tmp_path), Heard()
+    before = bytes_of(first)
+    second = run_of(tmp_path, heard=heard)
+    assert (first.was_complete, second.was_complete) == (False, True)
+    assert heard.done == [] and heard.notes == [] and bytes_of(second) == before
+
+
+def test_a_full_disk_keeps_what_was_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(Store):
+        def finish(self, *args: Any) -> None:
+            super().finish(*args)
+            (pages,) = self.connection.execute("PRAGMA page_count").fetchone()
+            self.connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    wanted = bytes_of(run_of(tmp_path / "whole", "measure.every=1", "train.steps=60"))
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "Store", Full)
+        with pytest.raises(StorageError, match=r"cannot use .*: database or disk is full\. What was recorded before"):
+            run_of(tmp_path / "full", "measure.every=1", "train.steps=60")
+    heard = Heard()
+    result = run_of(tmp_path / "full", "measure.every=1", "train.steps=60", heard=heard)
+    assert heard.done == [("kaiming_normal/0.1/1", "ok")]
+    assert bytes_of(result) == wanted
