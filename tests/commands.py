@@ -48,8 +48,3 @@ def winit_json(*arguments: object) -> Any:
 def tables(run: Path) -> dict[str, bytes]:
     """The CSV files of a run that must not depend on the clock."""
     return {name: (run / name).read_bytes() for name in ALL_CSV}
-
-
-def bytes_of(result: Result) -> dict[str, bytes]:
-    """The tables that two equal runs share to the byte."""
-    return {table: (result.directory / f"{table}.csv").read_bytes() for table in DETERMINISTIC}

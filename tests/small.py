@@ -66,3 +66,8 @@ def rows(result: Result, table: str, **where: Any) -> list[dict[str, str]]:
 def column(result: Result, table: str, name: str, **where: Any) -> list[float]:
     """One column of those rows as numbers."""
     return [float(row[name]) for row in rows(result, table, **where)]
+
+
+def bytes_of(result: Result) -> dict[str, bytes]:
+    """The tables that two equal runs share to the byte."""
+    return {table: (result.directory / f"{table}.csv").read_bytes() for table in DETERMINISTIC}

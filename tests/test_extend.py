@@ -90,7 +90,7 @@ def test_copying_does_not_wait_for_whoever_writes_the_other_run(tmp_path: Path) 
 
 def test_a_damaged_run_beside_it_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "other-12345678").mkdir()
-    (tmp_path / "other-12345678" / FILE).writebytes_of(b"not a database at all" * 100)
+    (tmp_path / "other-12345678" / FILE).write_bytes(b"not a database at all" * 100)
     assert run_of(tmp_path).counts["ok"] == 2
     assert finished_elsewhere(tmp_path, tmp_path / "x", []) == {}
 

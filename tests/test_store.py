@@ -12,6 +12,7 @@ from small import Heard, plan_of, rows, run_of
 
 from winit_cli.engine.records import Chunk, Norms, Point
 from winit_cli.errors import StorageError, UsageError
+from winit_cli.plan import Trial
 from winit_cli.store import store as store_module
 from winit_cli.store.files import write_csv, write_text
 from winit_cli.store.frames import read_run
@@ -64,7 +65,7 @@ def test_csv_numbers_read_back_to_the_stored_doubles(tmp_path: Path) -> None:
 def test_cells(tmp_path: Path) -> None:
     values = [0.1, 1e-300, 5e-324, 1 / 3, 1e22, 123456789.0, -0.0, None, float("nan"), 3, "a,b", 'quote"']
     write_csv(tmp_path / "t.csv", ["c"], [[value] for value in values])
-    text = (tmp_path / "t.csv").readbytes_of()
+    text = (tmp_path / "t.csv").read_bytes()
     assert b"\r" not in text
     cells = [row[0] if row else "" for row in csv.reader(text.decode().splitlines()[1:])]
     assert [float(cell) for cell in cells[:7]] == values[:7]
@@ -76,9 +77,11 @@ def test_a_run_can_be_read_while_it_is_written(tmp_path: Path) -> None:
 
     class Reader(Heard):
         def advance(self, steps: int) -> None:
-            super().advance(steps)
             (directory,) = tmp_path.iterdir()
             seen.append((dict(read_run(directory).trials["status"].value_counts()), run_facts(directory)["status"]))
+
+        def trial_done(self, trial: Trial, status: str) -> None:
+            self.advance(0)
 
     run_of(tmp_path, heard=Reader())
     assert [counts.get("ok", 0) for counts, _ in seen][-1] == 2
@@ -100,7 +103,7 @@ def test_a_long_transaction_does_not_lock_readers_out(tmp_path: Path) -> None:
 def test_a_damaged_store_is_one_clear_error(tmp_path: Path) -> None:
     directory = tmp_path / plan_of().name
     directory.mkdir()
-    (directory / FILE).writebytes_of(b"not a database at all" * 100)
+    (directory / FILE).write_bytes(b"not a database at all" * 100)
     with pytest.raises(StorageError, match="file is not a database"):
         run_of(tmp_path)
     with pytest.raises(StorageError, match="cannot be read as a run of winit"):

@@ -10,14 +10,17 @@ from winit_cli.plan import Plan, Setting
 def resolved_config(plan: Plan) -> dict[str, Any]:
     """All values that a plan settled; with ``vary:`` what the variants settle differently stays as given."""
     base, first = plan.config.base, plan.settings[0]
-    alone = len(plan.settings) == 1
-    measure = {"every": first.every, "test_every": first.test_every} if alone else base.measure.model_dump()
+    train = _agreed([setting.train.model_dump() for setting in plan.settings], base.train.model_dump())
+    if train["steps"] is None and train["epochs"] is None:
+        train["epochs"] = base.train.epochs
+    intervals = [{"every": setting.every, "test_every": setting.test_every} for setting in plan.settings]
+    measure = _agreed(intervals, base.measure.model_dump())
     return {
         "name": base.general.name,
         "model": _plain(base.model.flat()),
         "data": _plain(_data(first, base.data.flat())),
         "schemes": [_plain(dict(entry.flat)) for entry in base.schemes],
-        "train": _without_none(_plain((first.train if alone else base.train).model_dump())),
+        "train": _without_none(_plain(train)),
         "seeds": list(base.general.seeds),
         "vary": {key: list(values) for key, values in plan.config.vary.items()},
         "measure": _without_none(measure),
@@ -27,6 +30,12 @@ def resolved_config(plan: Plan) -> dict[str, Any]:
         "checkpoint_seconds": base.general.checkpoint_seconds,
         "claims": [],
     }
+
+
+def _agreed(settled: list[dict[str, Any]], given: dict[str, Any]) -> dict[str, Any]:
+    """What all variants settle alike, else as given."""
+    first = settled[0]
+    return {key: first[key] if all(one[key] == first[key] for one in settled) else given[key] for key in given}
 
 
 def _data(setting: Setting, options: dict[str, Any]) -> dict[str, Any]:

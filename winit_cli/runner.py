@@ -24,8 +24,10 @@ from winit_cli.stats import summarize
 from winit_cli.store.files import write_csv, write_json, write_text
 from winit_cli.store.frames import read_run
 from winit_cli.store.lock import writing
-from winit_cli.store.runs import finished_elsewhere
+from winit_cli.store.runs import finished_elsewhere, run_facts
 from winit_cli.store.store import FILE, Store
+
+SHOWN_IF_DIFFERENT = ("winit", "torch", "numpy", "cpu", "threads")
 
 
 class Progress(Protocol):
@@ -46,11 +48,12 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Result:
-    """Where the run lies, its counts by status, and whether there was anything to do."""
+    """Where the run lies, its counts by status, whether there was nothing to do, and why trials failed."""
 
     directory: Path
     counts: dict[str, int]
     was_complete: bool
+    failures: list[str]
 
 
 def run_plan(plan: Plan, results: Path, progress: Progress, *, fresh: bool = False) -> Result:
@@ -74,19 +77,22 @@ def run_plan(plan: Plan, results: Path, progress: Progress, *, fresh: bool = Fal
             _train_all(plan, store, env, progress)
         _write_tables(plan, store, progress)
         counts = store.write_status("failed" if store.unfinished() else "complete")["trials"]
-        return Result(directory, counts, was_complete)
+        return Result(directory, counts, was_complete, store.failures())
 
 
 def _directory(plan: Plan, results: Path, fresh: bool) -> Path:
-    """The plan's directory, or with ``fresh`` the first sibling (``-2``, ``-3`` …) that does not exist."""
+    """The plan's directory; with ``fresh`` the last sibling (``-2``, ``-3`` …) if unfinished, else the next."""
     directory, number = results / plan.name, 2
     while fresh and (directory / FILE).exists():
+        if number > 2 and run_facts(directory).get("status", {}).get("state") != "complete":
+            break
         directory, number = results / f"{plan.name}-{number}", number + 1
     return directory
 
 
 def _facts(plan: Plan) -> dict[str, Any]:
     data = plan.settings[0].dataset
+    losses = {constant_loss(setting.dataset) for setting in plan.settings}
     return {
         "config": resolved_config(plan),
         "labels": plan.labels,
@@ -96,7 +102,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
             "outputs": data.outputs,
             "source": data.source,
             "fingerprint": data.fingerprint,
-            "constant_loss": constant_loss(data),
+            "constant_loss": losses.pop() if len(losses) == 1 else None,
             "notes": list(data.notes),
         },
     }
@@ -104,9 +110,9 @@ def _facts(plan: Plan) -> dict[str, Any]:
 
 def _prepare(plan: Plan, store: Store, env: dict[str, Any], progress: Progress) -> None:
     here = environment(plan.settings[0].device)
-    for key in ("winit", "torch", "numpy", "cpu"):
-        if env[key] != here[key]:
-            progress.note(f"this run was started with {key} {env[key]}; the rest is trained with {here[key]}")
+    differs = _differences(env, here | {"threads": env["threads"]})  # the thread count is restored
+    if differs:
+        progress.note(f"this run was started with {differs}")
     write_text(store.directory / "config.yaml", dump(resolved_config(plan)))
     write_json(store.directory / "env.json", env)
     store.write_status("running")
@@ -114,14 +120,30 @@ def _prepare(plan: Plan, store: Store, env: dict[str, Any], progress: Progress) 
 
 def _copy_finished(plan: Plan, store: Store, results: Path, progress: Progress) -> None:
     missing = store.unfinished()
-    ours = {plan.trials[position].identity: position for position in missing}
-    copied = 0
+    ours: dict[str, list[int]] = {}
+    for position in missing:
+        ours.setdefault(plan.trials[position].identity, []).append(position)
+    env, copied = store.meta("env"), 0
     for other, found in finished_elsewhere(results, store.directory, ours).items():
-        store.copy(other, [(theirs, ours[identity]) for identity, theirs in found.items()])
-        progress.note(f"{len(found)} copied from {other.name}")
-        copied += len(found)
+        pairs = [(theirs, position) for identity, theirs in found.items() for position in ours[identity]]
+        store.copy(other, pairs)
+        progress.note(f"{len(pairs)} copied from {other.name}")
+        copied += len(pairs)
+        differs = _differences(run_facts(other).get("env", {}), env)
+        if differs:
+            text = f"{other.name}, whose trials are copied, ran with {differs}"
+            progress.note(text)
+            env = env | {"copied": [*env.get("copied", []), text]}
     if copied:
+        store.set_meta(env=env)
+        write_json(store.directory / "env.json", env)
         progress.note(f"{len(missing) - copied} to train")
+
+
+def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    """What could change bits: ``torch 2.12.0, not 2.13.0``."""
+    keys = [key for key in SHOWN_IF_DIFFERENT if key in theirs and theirs[key] != ours[key]]
+    return ", ".join(f"{key} {theirs[key]}, not {ours[key]}" for key in keys)
 
 
 def _train_all(plan: Plan, store: Store, env: dict[str, Any], progress: Progress) -> None:
@@ -154,14 +176,12 @@ def _train(trial: Trial, position: int, data: Dataset, store: Store, progress: P
                 step = record.step
             elif isinstance(record, Finished):
                 store.finish(position, record, time.perf_counter() - began)
-                progress.advance(trial.setting.steps - step)
                 progress.trial_done(trial, record.status)
     except WinitError:
         raise
     except Exception as error:
         store.fail(position, f"{type(error).__name__}: {error}")
         progress.trial_done(trial, "failed")
-        progress.note(f"{trial.key} failed: {type(error).__name__}: {error}")
 
 
 def _to(data: Dataset, device: str) -> Dataset:

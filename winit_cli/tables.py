@@ -27,9 +27,10 @@ PositiveInt = Annotated[int, Field(strict=True, ge=1, le=LARGEST)]
 NonNegativeInt = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
 Int = Annotated[int, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
-Number = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)]
-PositiveNumber = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False, gt=0)]
-NonNegativeNumber = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False, ge=0)]
+LARGEST_NUMBER = 1e30  # single precision ends at 3.4e38, and ranges and products must stay below it
+Number = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False, ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
+PositiveNumber = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False, gt=0, le=LARGEST_NUMBER)]
+NonNegativeNumber = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False, ge=0, le=LARGEST_NUMBER)]
 
 
 class Strict(BaseModel):

@@ -49,9 +49,11 @@ def size_of(plan: Plan, results: Any) -> dict[str, Any]:
     """Trials, updates, and estimates of memory and disk in bytes."""
     from winit_cli.store.runs import finished_elsewhere
 
-    identities = {trial.identity for trial in plan.trials}
-    found = finished_elsewhere(results, results / "none", identities)
-    done = sum(len(there) for there in found.values())
+    identities = [trial.identity for trial in plan.trials]
+    finished = {
+        identity for there in finished_elsewhere(results, results / "none", identities).values() for identity in there
+    }
+    done = sum(identity in finished for identity in identities)
     trials_of = {setting.suffix: 0 for setting in plan.settings}
     for trial in plan.trials:
         trials_of[trial.setting.suffix] += 1

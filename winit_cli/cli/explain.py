@@ -36,10 +36,17 @@ def explain(
     """Explain a scheme: formula, paper, torch call, pitfalls, and its numbers for a layer."""
     from winit_cli.schemes import SCHEMES
     from winit_cli.tables import find
+    from winit_cli.theory.gains import gain
 
     terminal = Terminal(json, no_color=no_color)
     row = find(SCHEMES, scheme.split(":")[0], "scheme")
-    options, given = _options(scheme, activation)
+    gain(activation)  # refuses an unknown one
+    fields = row.options.model_fields
+    if layer is None and ":" not in scheme:  # in general: an option without a default stands as its name
+        given = {name: name if field.is_required() else field.default for name, field in fields.items()}
+        options = given
+    else:
+        options, given = _options(scheme, activation)
     facts = _facts(row, given, options)
     if layer is not None:
         facts["parameters"] = _parameters(row.name, options, layer)
@@ -54,9 +61,7 @@ def _options(text: str, activation: str) -> tuple[dict[str, Any], dict[str, Any]
     from winit_cli.config.document import Document
     from winit_cli.config.entries import EntryReader
     from winit_cli.config.faults import Faults
-    from winit_cli.theory.gains import gain
 
-    gain(activation)  # refuses an unknown one
     faults = Faults(Document({}, text))
     made = entry_of(text)
     raw = {"scheme": made} if isinstance(made, str) else {k: v for k, v in made.items() if k != "label"}

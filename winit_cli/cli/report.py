@@ -32,5 +32,5 @@ def report(
         run = read_run(path)
         terminal.note(f"drawing the figures of {run.path}")
         written.append(str(write(run)))
-        terminal.print(written[-1])
+        terminal.path(written[-1])
     terminal.document({"reports": written})

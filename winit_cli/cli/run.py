@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import RESULTS, Device, Engine, Fresh, Json, NoColor, Quiet, Results, Settings
@@ -13,6 +15,9 @@ from winit_cli.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from winit_cli.config import Config
+
+
+FAILURES_SHOWN = 5
 
 
 @guarded
@@ -57,10 +62,21 @@ def execute(
         terminal.note(note)
     with reporting(terminal) as reporter:
         result = run_plan(plan, results, reporter, fresh=fresh)
+    for failure in result.failures[:FAILURES_SHOWN]:
+        terminal.err.print(escape(failure), highlight=False, soft_wrap=True)
+    if result.failures:
+        terminal.err.print(f"{len(result.failures)} trials failed; the same command tries them again", highlight=False)
     if result.was_complete:
         terminal.note("complete already; nothing to train (--fresh trains it again)")
     frames = read_run(result.directory)
     if not terminal.json:
         standing.show(terminal, frames)
-        terminal.print(f"\n{result.directory}  [dim](plots and tables: winit report {result.directory.name})[/dim]")
-    return standing.document(frames), result.counts["failed"] > 0
+        hint = escape(f"(plots and tables: {_report_command(results, result.directory.name)})")
+        terminal.path(result.directory, before="\n", after=f"  [dim]{hint}[/dim]")
+    return standing.document(frames), bool(result.failures)
+
+
+def _report_command(results: Path, name: str) -> str:
+    """The command that reports on a run, from where this one was started."""
+    where = "" if results == RESULTS else f" --results {shlex.quote(str(results))}"
+    return f"winit report {name}{where}"

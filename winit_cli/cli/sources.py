@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +28,11 @@ def load(text: str, settings: list[str], engine: str | None) -> Config:
     from winit_cli.config import read
 
     path = Path(text)
-    if not path.exists() and path.suffix not in (".yaml", ".yml") and len(path.parts) == 1:
-        shipped = packaged()
-        if text not in shipped:
+    shipped = packaged()
+    if not os.path.isfile(text) and path.suffix not in (".yaml", ".yml") and len(path.parts) == 1:  # noqa: PTH113
+        if text not in shipped and not os.path.isdir(text):  # noqa: PTH112
             raise UsageError(f"no file '{text}' and no packaged config of that name; {known(text, shipped)}")
-        path = shipped[text]
+        path = shipped.get(text, path)
     return resolve(read(path), settings, engine)
 
 

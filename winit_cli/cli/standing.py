@@ -14,6 +14,10 @@ from winit_cli.cli.terminal import Terminal
 if TYPE_CHECKING:
     from winit_cli.store.frames import RunFrames
 
+# columns left out of a table that is too wide, in this order
+GIVEN_UP = ("last |grad|", "first |grad|", "stuck", "seeds", "test loss", "diverged")
+LABEL_WIDTH = 24  # a longer label is folded before a column is left out
+
 
 def show(terminal: Terminal, run: RunFrames) -> None:
     """Print the ranked table of a run."""
@@ -24,7 +28,10 @@ def show(terminal: Terminal, run: RunFrames) -> None:
     columns = _columns(run, rows, console.width)
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
     for name, _, justify in columns:
-        table.add_column(name, justify=justify, no_wrap=name != "label", overflow="fold")
+        is_label = name == "label"
+        table.add_column(
+            name, justify=justify, no_wrap=not is_label, overflow="fold", min_width=5 if is_label else None
+        )
     for row in rows:
         table.add_row(*(cell(row) for _, cell, _ in columns))
     terminal.print(table)
@@ -42,7 +49,7 @@ def document(run: RunFrames) -> dict[str, Any]:
 
 
 def _columns(run: RunFrames, rows: list[Any], width: int) -> list[tuple[str, Any, Any]]:
-    """Name, text of a row and alignment of each column that says something and fits the width."""
+    """Name, text of a row and alignment of each column that says something, as many as fit the width."""
     several_rates = len({row["lr"] for row in rows}) > 1
     accuracy = [("test accuracy", lambda row: _interval(row, "accuracy"), "right")]
     columns: list[tuple[str, Any, Any]] = [
@@ -54,11 +61,20 @@ def _columns(run: RunFrames, rows: list[Any], width: int) -> list[tuple[str, Any
         ("seeds", lambda row: str(row["n"]), "right"),
         ("diverged", lambda row: str(row["diverged"] or "-"), "right"),
         ("stuck", lambda row: str(row["stuck"] or "-"), "right"),
+        ("first |grad|", lambda row: _short(row["first_grad"]), "right"),
+        ("last |grad|", lambda row: _short(row["last_grad"]), "right"),
     ]
-    if width >= 100:
-        columns.append(("first |grad|", lambda row: _short(row["first_grad"]), "right"))
-        columns.append(("last |grad|", lambda row: _short(row["last_grad"]), "right"))
+    for name in GIVEN_UP:
+        is_only_result = name == "test loss" and run.data["task"] != "classification"
+        if _width(columns, rows) > width and not is_only_result:
+            columns = [column for column in columns if column[0] != name]
     return columns
+
+
+def _width(columns: list[tuple[str, Any, Any]], rows: list[Any]) -> int:
+    """Of the table in characters, with two between columns."""
+    widest = {name: max(len(text) for text in [name, *map(cell, rows)]) for name, cell, _ in columns}
+    return sum(widest.values()) - max(0, widest["label"] - LABEL_WIDTH) + 2 * len(widest)
 
 
 def _interval(row: Any, name: str) -> str:
@@ -80,5 +96,7 @@ def _explanations(run: RunFrames, rows: list[Any]) -> list[str]:
     if any(row["diverged"] for row in rows):
         lines.append("diverged trials have no finals: the means are over the others, the ranking counts them as worst")
     if any(row["stuck"] for row in rows):
-        lines.append(f"stuck: not 1 % better than always predicting the same (loss {run.data['constant_loss']:.4g})")
+        constant = run.data["constant_loss"]
+        loss = "" if constant is None else f" (loss {constant:.4g})"
+        lines.append(f"stuck: not 1 % better than always predicting the same{loss}")
     return lines

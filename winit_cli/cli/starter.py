@@ -47,7 +47,7 @@ def init(
         raise UsageError(f"{path} exists and is left as it is; choose another name") from None
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from None
-    Terminal(no_color=no_color).print(f"wrote {path}; next: winit run {path}")
+    Terminal(no_color=no_color).path(f"wrote {path}; next: winit run {path}")
 
 
 @guarded

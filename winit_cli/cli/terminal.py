@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -44,6 +45,11 @@ class Terminal:
         """Print for people on stdout; nothing with ``--json``."""
         if not self.json:
             self.out.print(*parts, highlight=False)
+
+    def path(self, path: Path | str, before: str = "", after: str = "") -> None:
+        """Print a path for people on stdout, never broken over lines and never read as markup."""
+        if not self.json:
+            self.out.print(f"{before}{escape(str(path))}{after}", highlight=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Say something on stderr, unless ``--quiet``."""

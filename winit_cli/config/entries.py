@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ from winit_cli.tables import Strict
 from winit_cli.theory.gains import IN_TORCH, gain
 
 RECIPE_KEYS = ("label", "rules", "others", "bias", "fallback")
+
+
+VARIED = re.compile(r"@[^@=]+=")  # what vary: adds to a label; reports group by it
 
 
 class EntryReader:
@@ -46,6 +50,9 @@ class EntryReader:
         if not isinstance(label, str) or not LABEL.fullmatch(label):
             allowed = "text of at most 64 letters, digits, spaces and . _ + @ = , - that begins with a letter or digit"
             self.faults.add((*path, "label"), f"a label must be {allowed}, got {shown(label)}")
+            return None
+        if VARIED.search(label):
+            self.faults.add((*path, "label"), f"label {shown(label)} looks like a varied value (@key=value)")
             return None
         return label
 

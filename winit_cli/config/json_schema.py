@@ -45,15 +45,25 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+# pydantic keeps its own names for bounds that are added to a type which has a validator
+BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+
+
 def _list(items: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "minItems": 1, "items": items}
 
 
 def _properties(cls: type[BaseModel]) -> dict[str, Any]:
-    properties: dict[str, Any] = cls.model_json_schema()["properties"]
+    properties: dict[str, Any] = _standard(cls.model_json_schema()["properties"])
     for value in properties.values():
         value.pop("title", None)
     return properties
+
+
+def _standard(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {BOUNDS.get(key, key): _standard(value) for key, value in schema.items()}
+    return [_standard(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def _section(cls: type[BaseModel]) -> dict[str, Any]:

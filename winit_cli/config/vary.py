@@ -15,7 +15,12 @@ from winit_cli.config.resolve import experiment
 from winit_cli.config.schema import LABEL, Experiment, slug
 
 SECTIONS = ("model", "data", "train")
-ELSEWHERE = {"train.lr": "list the rates in train.lr", "train.epochs": "vary train.steps"}
+ELSEWHERE = {
+    "train.lr": "list the rates in train.lr",
+    "train.epochs": "vary train.steps",
+    "model.name": "its options differ from model to model; write one config for each",
+    "data.name": "its options differ from data set to data set; write one config for each",
+}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from winit_cli.data.dataset import Dataset, Part, constant_loss
 from winit_cli.engine.batches import batches
 from winit_cli.engine.evaluate import accuracy_of, autocast, evaluate, loss_of
 from winit_cli.engine.optimizer import make_optimizer, rate_factor
-from winit_cli.engine.records import Chunk, Finished, Split, Started
+from winit_cli.engine.records import Array, Chunk, Finished, Split, Started
 from winit_cli.engine.tape import Tape
 from winit_cli.engine.units import first_units
 from winit_cli.models import MODELS, construct
@@ -39,7 +39,7 @@ def train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Finis
     model = construct(MODELS[entry.name], setting.task, entry.options, trial.seed)
     assignments = initialize(model, trial.entry.recipe, trial.seed)
     records = audit(assignments)
-    yield Started(records, init_hash(records), first_units(model))
+    yield Started(records, init_hash(records), first_units(model, setting.task.input_shape))
 
     model.to(setting.device)
     parameters = list(model.parameters())
@@ -60,7 +60,7 @@ def train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Finis
             out = model(x)
             loss = loss_of(out, y, data.task)
         loss.backward()  # type: ignore[no-untyped-call]
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         norms = torch.stack(torch._foreach_norm(gradients, 2, torch.float64))
         tape.watch(step, torch.stack([loss.detach(), *(final[0] for final in finals.values())]), norms)
         if tape.measures(step):
@@ -73,7 +73,7 @@ def train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Finis
                 break
         if step < steps:
             _update(optimizer, parameters, trial.lr * rate_factor(step, train), train.clip_norm)
-    yield _finished(tape.diverged_step, finals, data, model)
+    yield _finished(tape.diverged_step, finals, data, first_units(model, setting.task.input_shape))
 
 
 def _update(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], lr: float, clip: float | None) -> None:
@@ -95,8 +95,7 @@ def _finals(model: nn.Module, data: Dataset, precision: str) -> dict[Split, Scor
     return {split: evaluate(model, part, data.task, precision) for split, part in parts.items()}
 
 
-def _finished(diverged_step: int | None, finals: dict[Split, Scores], data: Dataset, model: nn.Module) -> Finished:
-    units = first_units(model)
+def _finished(diverged_step: int | None, finals: dict[Split, Scores], data: Dataset, units: Array) -> Finished:
     if diverged_step is not None:
         return Finished("diverged", "diverged", diverged_step, None, None, None, None, units)
     losses = {split: values[0].item() for split, values in finals.items()}

@@ -12,15 +12,16 @@ from winit_cli.engine.records import Array
 UNITS = 8
 
 
-def first_units(model: nn.Module) -> Array:
-    """The first weight's first rows as (units, height, width): a square picture where the inputs make one."""
+def first_units(model: nn.Module, input_shape: tuple[int, ...]) -> Array:
+    """The first weight's first rows as pictures (units, height, width), or else as vectors (units, length).
+
+    Pictures are kernels, and weights that read a whole image (channels, height, width); channels are averaged.
+    """
     weight = next((p for p in model.parameters() if p.dim() > 1), None)
     if weight is None:
-        return np.zeros((0, 1, 1), dtype=np.float32)
+        return np.zeros((0, 1), dtype=np.float32)
     rows = weight.detach()[:UNITS].float().cpu().numpy()
-    if rows.ndim == 4:
-        return np.asarray(rows.mean(axis=1), dtype=np.float32)
     flat = rows.reshape(len(rows), -1)
-    side = math.isqrt(flat.shape[1])
-    shape = (side, side) if side * side == flat.shape[1] else (1, flat.shape[1])
-    return np.asarray(flat.reshape(len(rows), *shape), dtype=np.float32)
+    if len(input_shape) == 3 and flat.shape[1] == math.prod(input_shape):
+        rows = rows.reshape(len(rows), *input_shape)
+    return np.asarray(rows.mean(axis=1) if rows.ndim == 4 else flat, dtype=np.float32)

@@ -36,9 +36,8 @@ def _copied(trials: DataFrame) -> list[str]:
     counts = copied["copied_from"].value_counts(sort=False)
     sources = ", ".join(f"{count} from {source}" for source, count in counts.items())
     texts = [f"{len(copied)} of {len(finished)} trials were not trained here but copied: {sources}."]
-    both = finished.assign(copy=finished["copied_from"].notna() & (finished["copied_from"] != ""))
-    mixed = both.groupby(["label", "lr"], sort=False)["copy"].nunique()
-    if (mixed > 1).any():
+    origins = finished.assign(origin=finished["copied_from"].fillna(""))
+    if (origins.groupby(["label", "lr"], sort=False)["origin"].nunique() > 1).any():
         texts.append(
             "Seeds were added to an earlier run of the same comparison. Whoever looked at it first and added seeds "
             "until the answer pleased has intervals that are too narrow: fix the number of seeds before looking."

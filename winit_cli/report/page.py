@@ -6,6 +6,7 @@ import base64
 import shlex
 from collections.abc import Mapping
 from importlib import resources
+from typing import Any
 
 import yaml
 from jinja2 import Environment, StrictUndefined
@@ -40,7 +41,7 @@ def page(run: RunFrames, pictures: Mapping[str, bytes]) -> str:
         audit=audit(run),
         environment=pairs(run.env),
         config=yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
-        replay=f"winit run {shlex.quote(str(run.path / 'config.yaml'))}",
+        replay=f"winit run {shlex.quote(str(run.path / 'config.yaml'))} --results {shlex.quote(str(run.path.parent))}",
     )
     return text.lstrip()
 
@@ -65,6 +66,11 @@ def _subtitle(run: RunFrames) -> str:
     seeds = run.config["seeds"]
     count = len(seeds) if isinstance(seeds, list) else seeds
     return (
-        f"{run.config['model']['name']} on {data['name']}{source}, {train['optimizer']}, {train['steps']} steps of "
+        f"{run.config['model']['name']} on {data['name']}{source}, {train['optimizer']}, {_length(train)} of "
         f"{train['batch_size']} examples, {count} seeds, {len(run.labels)} labels"
     )
+
+
+def _length(train: dict[str, Any]) -> str:
+    """``200 steps``, or in epochs where variants differ in steps."""
+    return f"{train['steps']} steps" if "steps" in train else f"{train.get('epochs', 'several')} epochs"

@@ -81,18 +81,27 @@ def assign(model_slots: Iterable[Slot], recipe: Recipe) -> list[Assignment]:
         ConfigError: see :func:`initialize`; all faults at once.
     """
     model_slots = list(model_slots)
-    weights = {id(slot.module): _choose(slot, recipe) for slot in model_slots if slot.kind != "bias"}
-    chosen = [(slot, _choose(slot, recipe) or _bias(slot, recipe, weights)) for slot in model_slots]
+    chosen = [(slot, _chosen(slot, recipe)) for slot in model_slots]
+    beside = {(id(slot.module), slot.local): use for slot, use in chosen if slot.kind != "bias" and use is not None}
+    chosen = [(slot, use or _bias(slot, recipe, beside)) for slot, use in chosen]
     faults = [*_uncovered([slot for slot, use in chosen if use is None]), *_idle(recipe, chosen)]
     assignments = []
     for slot, use in chosen:
         if use is not None:
-            assignment = _with_fallback(Assignment(slot, *use), recipe)
+            assignment = Assignment(slot, *use)
             assignments.append(assignment)
             faults += _unfillable(assignment, recipe)
     if faults:
         raise ConfigError([Fault("", fault) for fault in faults])
     return assignments
+
+
+def _chosen(slot: Slot, recipe: Recipe) -> tuple[Use, str] | None:
+    """What the rules say, or the fallback where that cannot fill the parameter."""
+    use = _choose(slot, recipe)
+    if use is None or recipe.fallback is None or _fills(Assignment(slot, *use)):
+        return use
+    return recipe.fallback, "fallback"
 
 
 def _choose(slot: Slot, recipe: Recipe) -> tuple[Use, str] | None:
@@ -109,21 +118,16 @@ def _choose(slot: Slot, recipe: Recipe) -> tuple[Use, str] | None:
     return None
 
 
-def _bias(slot: Slot, recipe: Recipe, weights: dict[int, tuple[Use, str] | None]) -> tuple[Use, str] | None:
+def _bias(slot: Slot, recipe: Recipe, beside: dict[tuple[int, str], tuple[Use, str]]) -> tuple[Use, str] | None:
+    """``bias:`` if given; else that of the weight of the same name (``weight_ih_l0`` for ``bias_ih_l0``), or zeros."""
     if slot.kind != "bias":
         return None
-    beside = weights.get(id(slot.module))
     if recipe.bias is not None:
-        return recipe.bias, "bias"
-    if beside is not None and SCHEMES[beside[0].scheme].own_biases:
-        return beside[0], beside[1]
-    return ZEROS, "bias"
-
-
-def _with_fallback(assignment: Assignment, recipe: Recipe) -> Assignment:
-    if _fills(assignment) or recipe.fallback is None:
-        return assignment
-    return Assignment(assignment.slot, recipe.fallback, "fallback")
+        use = recipe.bias, "bias"
+        fills = recipe.fallback is None or _fills(Assignment(slot, *use))
+        return use if fills else (recipe.fallback or ZEROS, "fallback")
+    weight = beside.get((id(slot.module), slot.local.replace("bias", "weight", 1)))
+    return weight if weight is not None and SCHEMES[weight[0].scheme].own_biases else (ZEROS, "bias")
 
 
 def _fills(assignment: Assignment) -> bool:

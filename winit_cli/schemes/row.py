@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from winit_cli.errors import known
-from winit_cli.tables import Strict, options_of
+from winit_cli.tables import LARGEST_NUMBER, Strict, options_of
 from winit_cli.theory.activations import ACTIVATIONS
 from winit_cli.theory.moments import Moments
 
@@ -18,7 +18,8 @@ def _gain(value: object) -> object:
     if isinstance(value, str) and value != "auto" and value not in ACTIVATIONS:
         names = ["auto", *ACTIVATIONS]
         raise ValueError(f"expected a number, an activation or auto, got '{value}'; {known(value, names)}")
-    if not isinstance(value, int | float | str) or isinstance(value, bool) or value in (float("inf"), float("-inf")):
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
+    if not number and not isinstance(value, str):
         raise ValueError(f"expected a finite number, an activation or auto, got {value!r}")
     return value
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from torch import Generator, Tensor
 from torch.nn import init
@@ -94,6 +94,11 @@ def _lecun(distribution: str, shape: Sequence[int]) -> Moments:
     return _scaled(1.0, fans(shape)[0], distribution)
 
 
+def _not_negative(options: Mapping[str, Any]) -> str | None:
+    gain = options["gain"]
+    return None if isinstance(gain, str) or gain >= 0 else f"gain must not be negative, got {gain}"
+
+
 _XAVIER_PITFALLS = (
     "Derived for activations that are linear around 0; with relu half the signal is lost in every layer "
     "unless gain: relu (or auto) makes up for it.",
@@ -117,6 +122,7 @@ SCHEMES = (
         moments=lambda shape, gain: _xavier("uniform", shape, gain),
         dims=(2, 99),
         aliases=("glorot_uniform",),
+        check=_not_negative,
         pitfalls=_XAVIER_PITFALLS,
     ),
     Scheme(
@@ -130,6 +136,7 @@ SCHEMES = (
         moments=lambda shape, gain: _xavier("normal", shape, gain),
         dims=(2, 99),
         aliases=("xavier", "glorot", "glorot_normal"),
+        check=_not_negative,
         pitfalls=_XAVIER_PITFALLS,
     ),
     Scheme(

@@ -79,6 +79,13 @@ class Store:
         """Trials that are neither ok nor diverged."""
         return [row[0] for row in self._read("SELECT id FROM trials WHERE status NOT IN ('ok','diverged') ORDER BY id")]
 
+    def failures(self) -> list[str]:
+        """Why trials failed, in words."""
+        return [
+            f"{trial} failed: {why}"
+            for trial, why in self._read("SELECT trial, message FROM trials WHERE status = 'failed' ORDER BY id")
+        ]
+
     def counts(self) -> dict[str, int]:
         """Trials by status."""
         found = dict(self._read("SELECT status, count(*) FROM trials GROUP BY status"))
