@@ -48,3 +48,31 @@ def winit_json(*arguments: object) -> Any:
 def tables(run: Path) -> dict[str, bytes]:
     """The CSV files of a run that must not depend on the clock."""
     return {name: (run / name).read_bytes() for name in ALL_CSV}
+
+
+def refused(*arguments: object) -> str:
+    """What a command says as it ends with exit code 2, having written nothing."""
+    before = sorted(Path.cwd().rglob("*"))
+    result = winit(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("winit: ")
+    assert sorted(Path.cwd().rglob("*")) == before
+    return str(result.stderr).removeprefix("winit: ").rstrip()
+
+
+def refused_text(text: str | bytes) -> str:
+    """The message about a config with this text."""
+    Path("c.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return refused("run", "c.yaml")
+
+
+def refused_with(**changes: Any) -> str:
+    """The message about the small config with top-level keys changed."""
+    write(Path("c.yaml"), **changes)
+    return refused("run", "c.yaml")
+
+
+def runs() -> list[Path]:
+    """The runs in the working directory."""
+    return sorted(Path("results").iterdir())

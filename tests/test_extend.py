@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from small import Heard, bytes_of, plan_of, rows, run_of
 
+from winit_cli.report.notices import notices
+from winit_cli.report.page import page
 from winit_cli.runner import run_plan
 from winit_cli.store.frames import read_run
 from winit_cli.store.runs import finished_elsewhere
-from winit_cli.store.store import FILE
+from winit_cli.store.store import FILE, Store
 
 TWO = ("schemes=[kaiming_normal, zeros]",)
 
@@ -125,3 +127,46 @@ def test_plans_with_one_training_twice_agree(tmp_path: Path) -> None:
         [row["final_test_loss"] for row in rows(result, "trials", label=name)] for name in ("kaiming_normal", "again")
     )
     assert one == two and result.counts["ok"] == 4
+
+
+def test_every_label_of_one_training_is_copied(tmp_path: Path) -> None:
+    twice = ("schemes=[kaiming_normal, {scheme: kaiming_normal, label: again}]",)
+    run_of(tmp_path, *twice)
+    heard = Heard()
+    run_of(tmp_path, *twice, "name=other", heard=heard)
+    assert heard.notes[-1] == "0 to train" and heard.done == []
+
+
+def test_what_copied_trials_ran_on_is_said_where_it_differs(tmp_path: Path) -> None:
+    first = run_of(tmp_path)
+    with Store(first.directory) as store:
+        store.set_meta(env=store.meta("env") | {"torch": "1.0", "threads": 99})
+    heard = Heard()
+    grown = run_of(tmp_path, "seeds=3", heard=heard)
+    assert any("torch 1.0, not" in note and "threads 99, not" in note for note in heard.notes)
+    assert "torch 1.0" in read_run(grown.directory).env["copied"][0]
+
+
+def test_the_report_keeps_saying_that_seeds_were_added(tmp_path: Path) -> None:
+    for settings in (("seeds=2",), ("seeds=3",), ("seeds=3", "schemes=[kaiming_normal, zeros]")):
+        result = run_of(tmp_path, *settings)
+    assert any("Seeds were added" in text for text in notices(read_run(result.directory)))
+
+
+def test_an_unfinished_fresh_run_goes_on(tmp_path: Path) -> None:
+    run_of(tmp_path)
+    second = run_of(tmp_path, fresh=True)
+    with Store(second.directory) as store:
+        store.connection.execute("UPDATE trials SET status = 'pending' WHERE id = 1")
+        store.write_status("interrupted")
+    heard = Heard()
+    assert run_of(tmp_path, fresh=True, heard=heard).directory == second.directory
+    assert len(heard.done) == 1
+
+
+def test_the_config_of_a_varied_run_gives_the_same_run(tmp_path: Path) -> None:
+    for settings in (("vary.model.depth=[1, 2]",), ("vary.train.batch_size=[5, 10]", "train={epochs: 1, lr: 0.1}")):
+        result = run_of(tmp_path, *settings)
+        again = run_of(tmp_path, text=(result.directory / "config.yaml").read_text())
+        assert again.was_complete and again.directory == result.directory
+        assert "steps" in page(read_run(result.directory), {}) or "epochs" in page(read_run(result.directory), {})

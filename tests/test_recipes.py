@@ -8,9 +8,10 @@ from torch import nn
 from zoo import CASES, FALLBACK, Zoo, fill, recipe_of, use_of
 
 from winit_cli.errors import ConfigError
+from winit_cli.models import MODELS, Task
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.apply import assign, initialize
-from winit_cli.schemes.recipe import Recipe
+from winit_cli.schemes.recipe import Recipe, Rule, Use
 from winit_cli.schemes.slots import slots
 
 
@@ -90,3 +91,17 @@ def test_shared_parameters_are_filled_once() -> None:
     alone.one = nn.Linear(4, 4)
     initialize(alone, recipe_of("kaiming_normal"), 0)
     assert torch.equal(alone.one.weight, model.one.weight)
+
+
+def test_biases_follow_the_weight_of_their_name_and_its_fallback() -> None:
+    rules = (
+        Rule(Use("orthogonal", {"gain": 1.0}), params="rnn.weight_hh*"),
+        Rule(Use("pytorch_default"), params="rnn.weight_ih*"),
+    )
+    rnn = MODELS["rnn"].build(Task((4, 3), 2), **MODELS["rnn"].options().model_dump())
+    found = {a.slot.name: a.use.scheme for a in assign(slots(rnn), Recipe("rules", rules, Use("zeros")))}
+    assert found["rnn.bias_ih_l0"] == "pytorch_default" and found["rnn.bias_hh_l0"] == "zeros"
+    cnn = MODELS["cnn"].build(Task((1, 8, 8), 2), **MODELS["cnn"].options().model_dump())
+    recipe = Recipe("eye", (), Use("eye"), fallback=Use("pytorch_default"))
+    found = {a.slot.name: a.use.scheme for a in assign(slots(cnn), recipe)}
+    assert found["convs.0.bias"] == "pytorch_default" and found["head.bias"] == "zeros"

@@ -15,8 +15,8 @@ from commands import tables, winit, winit_json, write
 THREADS = {"OMP_NUM_THREADS": "1"}
 LONG = {
     "schemes": ["kaiming_normal", "normal", "zeros"],
-    "train": {"lr": [0.1], "batch_size": 16, "steps": 1500},
-    "measure": {"every": 50, "test_every": 300},
+    "train": {"lr": [0.1], "batch_size": 16, "steps": 300},
+    "measure": {"every": 20, "test_every": 60},
     "seeds": 2,
 }
 
@@ -63,6 +63,6 @@ def test_a_signal_keeps_what_is_finished(
 
     resumed = winit("run", config, "--results", results)
     assert resumed.exit_code == 0
-    assert f"{6 - status['trials']['ok']} trials of 1500 steps to train" in resumed.stderr
+    assert f"{6 - status['trials']['ok']} trials of 300 steps to train" in resumed.stderr
     assert tables(run) == uninterrupted
     assert json.loads((run / "status.json").read_text())["state"] == "complete"
