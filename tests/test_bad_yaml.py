@@ -24,6 +24,7 @@ TEXTS: list[tuple[str, str | bytes, str]] = [
     ("tabs", "model:\n\tname: x", "c.yaml:2:1: not valid YAML: found character '\\t' that cannot start any token; ind"),
     ("two documents", "a: 1\n---\nb: 2\n", "expected a single document in the stream, but found another document; a"),
     ("control character", "a: 1\nb: x\x07\n", "c.yaml:2:5: not valid YAML: the character U+0007 is not allowed"),
+    ("null character", 'a: "x\\0"', "c.yaml:1:4: the character U+0000 is not allowed; remove it"),
     (
         "Python tag",
         "name: !!python/object/apply:os.system ['touch pwned']",

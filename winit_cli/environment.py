@@ -25,8 +25,8 @@ def resolve_device(text: str) -> str:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if text == "auto":
         return "cuda" if count else "cpu"
-    kind, _, index = text.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
+    kind, colon, index = text.partition(":")
+    if kind not in ("cpu", "cuda") or (colon and not (kind == "cuda" and index.isdecimal())):
         raise UsageError(f"unknown device '{text}'; use auto, cpu, cuda or cuda:N")
     if kind == "cuda" and (not count or (index and int(index) >= count)):
         there = f"it sees {count} GPU(s), numbered from 0" if count else "torch sees no CUDA GPU here"

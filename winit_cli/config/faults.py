@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from winit_cli.config.document import Document, shown
 from winit_cli.config.plain_yaml import Path_
 from winit_cli.errors import ConfigError, Fault, UsageError, brief, known
-from winit_cli.tables import RowT, find
+from winit_cli.tables import LARGEST_NUMBER, RowT, find
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -26,6 +26,7 @@ WORDS = {  # pydantic's words, and ours
     "less than or equal to": "at most",
     "greater than": "above",
     "less than": "below",
+    f"1{'0' * 30}": f"{LARGEST_NUMBER:g}",
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from winit_cli.config.document import Document, parse_value, shown
 from winit_cli.config.plain_yaml import Path_
-from winit_cli.errors import ConfigError, Fault, UsageError
+from winit_cli.errors import ConfigError, Fault, UsageError, brief
 
 SIDES = ("bias", "others", "fallback")
 
@@ -24,7 +24,8 @@ def override(document: Document, text: str) -> None:
     if "" in parts:
         raise UsageError(f"-s {text}: '{key}' has an empty part; write the key like train.lr or schemes.0.gain")
     path = ("vary", ".".join(parts[1:])) if parts[0] == "vary" and len(parts) > 1 else tuple(parts)
-    assign(document, path, parse_value(value, f"-s {text}"), f"-s {text}")
+    option = f"-s {brief(text)}"
+    assign(document, path, parse_value(value, option), option)
 
 
 def assign(document: Document, path: Path_, value: Any, place: str) -> None:

@@ -108,6 +108,8 @@ class Reader:
         return data
 
     def _scalar(self, node: yaml.Node) -> Any:
+        if "\0" in node.value:
+            self._fault(node, "the character U+0000 is not allowed; remove it")
         try:
             return self._scalars.construct_object(node)
         except (ValueError, LookupError, yaml.YAMLError):
