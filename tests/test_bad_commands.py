@@ -73,6 +73,7 @@ def test_fault_of_a_comparison(arguments: list[str], message: str) -> None:
         ("cuda", "--device cuda: torch sees no CUDA GPU here; use --device cpu, or auto"),
         ("cuda:7", "--device cuda:7: torch sees no CUDA GPU here; use --device cpu, or auto"),
         ("gpu", "unknown device 'gpu'; use auto, cpu, cuda or cuda:N"),
+        ("cpu:", "unknown device 'cpu:'; use auto, cpu, cuda or cuda:N"),
     ],
 )
 def test_device_that_is_not_there(device: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
