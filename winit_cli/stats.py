@@ -125,10 +125,10 @@ def _constant(values: Floats) -> bool:
 
 
 def _mean(values: Floats) -> float:
-    """The mean, free of rounding where all values are equal."""
+    """The mean, free of rounding where all values are equal, and with an exact sum elsewhere."""
     if len(values) == 0:
         return math.nan
-    return float(values[0]) if _constant(values) else float(values.mean())
+    return float(values[0]) if _constant(values) else math.fsum(values) / len(values)
 
 
 def _sd(values: Floats) -> float:

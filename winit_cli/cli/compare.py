@@ -53,10 +53,10 @@ def document(schemes: str, given: dict[str, str]) -> Document:
     from winit_cli.config import Document
     from winit_cli.config.override import assign
 
-    entries = [entry_of(text) for text in _split(schemes)]
+    entries = [entry_of(text) for text in split_entries(schemes)]
     made = Document({"name": "compare", "schemes": entries, "train": {}}, "the command line")
     made.places[("schemes",)] = "--schemes"
-    for index, text in enumerate(_split(schemes)):
+    for index, text in enumerate(split_entries(schemes)):
         made.places[("schemes", index)] = f"--schemes {text}"
     for key, text in given.items():
         option = f"--{key.rsplit('.', 1)[-1]} {text}"
@@ -73,7 +73,7 @@ def _numbers(text: str, option: str) -> Any:
     return parts if len(parts) > 1 else parts[0]
 
 
-def _split(schemes: str) -> list[str]:
+def split_entries(schemes: str) -> list[str]:
     """Entries separated by commas; ``std=…`` after a comma is one more option of the entry before."""
     entries: list[str] = []
     for part in (part.strip() for part in schemes.split(",")):

@@ -57,13 +57,13 @@ def explain(
 
 def _options(text: str, activation: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The scheme's options with ``auto`` resolved, and as given."""
-    from winit_cli.cli.compare import entry_of
+    from winit_cli.cli.compare import entry_of, split_entries
     from winit_cli.config.document import Document
     from winit_cli.config.entries import EntryReader
     from winit_cli.config.faults import Faults
 
     faults = Faults(Document({}, text))
-    made = entry_of(text)
+    made = entry_of(split_entries(text)[0])
     raw = {"scheme": made} if isinstance(made, str) else {k: v for k, v in made.items() if k != "label"}
     use = EntryReader(faults, activation).use(raw, ())
     faults.raise_any()

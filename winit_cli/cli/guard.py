@@ -32,6 +32,9 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             raise SystemExit(130) from None
         except BrokenPipeError:
             _end_quietly()
+        except OSError as error:
+            _say(f"the system refused: {error}; what was recorded before is kept")
+            raise SystemExit(1) from None
         except MemoryError:
             _say("out of memory; use fewer seeds at once, a smaller model or smaller batches")
             raise SystemExit(1) from None

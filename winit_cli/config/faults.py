@@ -30,6 +30,11 @@ WORDS = {  # pydantic's words, and ours
 }
 
 
+def _place(fault: Fault) -> list[tuple[int, str]]:
+    """Sorts faults of a file by line and column."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in fault.where.split(":")]
+
+
 class Faults:
     """Faults found so far in one document; ``context`` ends every message, a message is noted once."""
 
@@ -49,7 +54,7 @@ class Faults:
     def raise_any(self) -> None:
         """Raise ``ConfigError`` with all faults, if there are any."""
         if self.found:
-            raise ConfigError(self.found)
+            raise ConfigError(sorted(self.found, key=_place))
 
     def model(self, cls: type[ModelT], value: Any, path: Path_) -> ModelT | None:
         """Validate a mapping; note the faults and return ``None`` where it has any."""

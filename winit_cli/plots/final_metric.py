@@ -43,6 +43,9 @@ def figure(run: RunFrames, only: Sequence[str] = ()) -> Figure | None:
     if metric == "final_test_loss" and shown.min() > 0 and shown.max() > 30 * shown.min():
         axes[0].set_xscale("log")
         set_ticks(axes[0], "x", ticks(float(shown.min()), float(shown.max())))
+    if metric == "final_test_accuracy":  # an interval of the mean may leave what an accuracy can be
+        left, right = axes[0].get_xlim()
+        axes[0].set_xlim(max(left, -0.03), min(right, 1.03))
     axes[-1].set_xlabel(NAMES[metric])
     drawn.legend(handles=_keys(values, high), loc="outside lower center", ncols=3, fontsize=SMALL, frameon=False)
     return drawn
@@ -56,10 +59,12 @@ def leaders(run: RunFrames) -> Figure | None:
     means = {label: float(found.mean()) for label, found in finite.items() if len(found)}
     if len(means) < 3:
         return None
-    low, high = min(means.values()), max(means.values())
     accuracy = metric == "final_test_accuracy"
+    scaled = np.array if accuracy or min(means.values()) <= 0 else np.log  # losses span decades
+    means = {label: float(scaled(mean)) for label, mean in means.items()}
+    low, high = min(means.values()), max(means.values())
     near = [label for label, mean in means.items() if (mean > (low + high) / 2) == accuracy]
-    spread = np.ptp(np.concatenate([finite[label] for label in near])) if near else 0.0
+    spread = np.ptp(scaled(np.concatenate([finite[label] for label in near]))) if near else 0.0
     crowded = 2 <= len(near) < len(means) and spread < (high - low) / 4
     return figure(run, near) if crowded else None
 

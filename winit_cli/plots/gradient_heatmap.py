@@ -108,7 +108,7 @@ def _keys(drawn: Figure, axes: NDArray[Any], norm: LogNorm) -> None:
     bar.set_label("gradient norm", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     drawn.supxlabel("step", fontsize=9)
-    drawn.supylabel("weight tensor, from input to output", fontsize=9)
+    drawn.supylabel("weight tensor,\nfrom input to output", fontsize=9)
     patches = [
         Patch(facecolor=ZERO, label="exactly 0"),
         Patch(facecolor=NOTHING, edgecolor="#999999", label="no value (diverged)"),

@@ -56,7 +56,8 @@ def _overlaps(others: list[Row], best: Row, kind: str, several: bool) -> Iterato
         yield "One seed gives no interval, so chance cannot be ruled out: run more seeds before choosing."
         return
     ends = best[f"{kind}_low"], best[f"{kind}_high"]
-    near = [row for row in others if row[f"{kind}_low"] <= ends[1] and row[f"{kind}_high"] >= ends[0]]
+    alive = [row for row in others if row["stuck"] + row["diverged"] < row["n"] or best["stuck"]]
+    near = [row for row in alive if row[f"{kind}_low"] <= ends[1] and row[f"{kind}_high"] >= ends[0]]
     if near:
         subject = "intervals" if len(near) > 1 else "interval"
         verb = "overlap" if len(near) > 1 else "overlaps"

@@ -124,7 +124,8 @@ class Store:
         with refusals(self.directory):
             self._begin()
             self.connection.execute(f"UPDATE trials SET {sets} WHERE id = ?", values)
-            self._units(trial, "end", record.units)
+            if record.status == "ok":  # a diverged trial has no weights worth a picture
+                self._units(trial, "end", record.units)
             self._commit()
 
     def fail(self, trial: int, message: str) -> None:
