@@ -236,3 +236,14 @@ def test_save_says_what_the_disk_refused(tmp_path: Path):
     blocked.write_text("a file where the directory should be")
     with pytest.raises(StorageError, match=r"cannot use .*loss\.png: .* free space or fix the permission"):
         save(figure_of("loss", run_of("small")), blocked / "loss")
+
+
+def test_every_variant_has_the_constant_predictor_of_its_own_data():
+    run = run_of("variants")
+    names = sorted({label.partition("@")[2] for label in run.labels})
+    losses = {name: 0.5 + index for index, name in enumerate(names)}
+    own = dataclasses.replace(run, data=run.data | {"constant_loss": None, "constant_losses": losses})
+    dotted = [
+        line.get_ydata()[0] for ax in figure_of("loss", own).axes for line in ax.lines if line.get_linestyle() == ":"
+    ]
+    assert set(losses.values()) <= set(dotted)

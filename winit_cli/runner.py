@@ -92,7 +92,8 @@ def _directory(plan: Plan, results: Path, fresh: bool) -> Path:
 
 def _facts(plan: Plan) -> dict[str, Any]:
     data = plan.settings[0].dataset
-    losses = {constant_loss(setting.dataset) for setting in plan.settings}
+    losses = {setting.suffix.removeprefix("@"): constant_loss(setting.dataset) for setting in plan.settings}
+    alike = len(set(losses.values())) == 1
     return {
         "config": resolved_config(plan),
         "labels": plan.labels,
@@ -102,7 +103,8 @@ def _facts(plan: Plan) -> dict[str, Any]:
             "outputs": data.outputs,
             "source": data.source,
             "fingerprint": data.fingerprint,
-            "constant_loss": losses.pop() if len(losses) == 1 else None,
+            "constant_loss": next(iter(losses.values())) if alike else None,
+            "constant_losses": losses,
             "notes": list(data.notes),
         },
     }

@@ -156,7 +156,8 @@ def _key(losses: Floats, worst: float) -> tuple[float, float]:
     if len(losses) == 0:
         return math.inf, math.inf
     lost = np.isnan(losses)
-    return _mean(np.where(lost, worst, losses)), float(lost.mean())
+    # equal accuracies summed in another order differ in the last bits, which must not decide a rank
+    return round(_mean(np.where(lost, worst, losses)), 12), float(lost.mean())
 
 
 def _standing(label: str, lr: float, group: DataFrame, first_step: DataFrame) -> dict[str, object]:

@@ -10,4 +10,4 @@ from winit_cli.store.frames import RunFrames
 
 def figure(run: RunFrames) -> Figure | None:
     """Training and test accuracy; None for regression."""
-    return curves.panels(run, "accuracy", None)
+    return curves.panels(run, "accuracy")

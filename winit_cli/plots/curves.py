@@ -17,7 +17,7 @@ from pandas import DataFrame
 from winit_cli.plots.logscale import set_ticks, ticks
 from winit_cli.plots.panels import MOST, Facet, facets, grid, heading, quantiles, remark
 from winit_cli.plots.style import GREY, Look, legend, looks, named
-from winit_cli.stats import numbers_of
+from winit_cli.stats import numbers_of, split_label
 from winit_cli.store.frames import RunFrames
 
 TITLES = {"train": "training batch", "val": "validation", "test": "test"}
@@ -32,16 +32,19 @@ class Window:
     log: bool
 
 
-def panels(run: RunFrames, value: str, constant: float | None) -> Figure | None:
+def panels(run: RunFrames, value: str) -> Figure | None:
     """One row of panels per facet, one column per measured split; None where nothing was measured."""
     curves = run.curves[run.curves[value].notna()]
     splits = [split for split in TITLES if (curves["split"] == split).any()]
     if not splits:
         return None
     rows = facets(run)[:MOST]
+    constant: float | None = None
     figure, axes = grid(len(rows), len(splits), width=3.7, height=2.7, sharey="row", sharex=True)
     for facet, line in zip(rows, axes, strict=True):
         mine = facet.of(curves)
+        if value == "loss":
+            constant = _constant(run, facet)
         window = _window(mine, value, constant, list(_lost(run)["trial"]))
         for split, ax in zip(splits, line, strict=True):
             _panel(run, facet, mine[mine["split"] == split], value, window, ax)
@@ -55,6 +58,13 @@ def panels(run: RunFrames, value: str, constant: float | None) -> Figure | None:
     legend(figure, run.labels, _extra(run, constant))
     remark(figure, len(rows), len(facets(run)), "rows are drawn")
     return figure
+
+
+def _constant(run: RunFrames, facet: Facet) -> float | None:
+    """The loss of the best constant predictor on the facet's data, which a variant may have of its own."""
+    own = run.data.get("constant_losses", {}).get(split_label(facet.labels[0])[1])
+    found = run.data.get("constant_loss") if own is None else own
+    return None if found is None or not math.isfinite(found) else float(found)
 
 
 def plot(frame: DataFrame, ax: Axes, *, value: str, look: Look) -> Axes:
