@@ -110,8 +110,8 @@ def test_fault_of_a_config(changes: dict[str, Any], message: str) -> None:
 RECIPES: list[tuple[dict[str, Any], str]] = [
     (
         {"scheme": "dirac"},
-        "label dirac: 'dirac' cannot fill layers.0.weight (6, 8): it fills conv weights; "
-        "add a fallback for such parameters to the entry, e.g. fallback: eye",
+        "label dirac: 'dirac' cannot fill layers.0.weight (6, 8), head.weight (3, 6): it fills conv weights; "
+        "add a fallback for such parameters to the entry, e.g. fallback: kaiming_normal",
     ),
     ({"scheme": "dirac", "fallback": "dirac"}, "choose another fallback, e.g. fallback: kaiming_normal"),
     ({"scheme": "zeros", "bias": "xavier_normal"}, "'xavier_normal' cannot fill layers.0.bias (6,)"),

@@ -17,7 +17,6 @@ from winit_cli.schemes.slots import Slot, slots
 
 ZEROS = Use("zeros")
 DEFAULT = Use("pytorch_default")
-CURES = {"eye": "dirac", "dirac": "eye"}
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def assign(model_slots: Iterable[Slot], recipe: Recipe) -> list[Assignment]:
         if use is not None:
             assignment = Assignment(slot, *use)
             assignments.append(assignment)
-            faults += _unfillable(assignment, recipe)
+    faults += _unfillable(assignments, recipe)
     if faults:
         raise ConfigError([Fault("", fault) for fault in faults])
     return assignments
@@ -155,14 +154,21 @@ def _idle(recipe: Recipe, chosen: Sequence[tuple[Slot, tuple[Use, str] | None]])
     ]
 
 
-def _unfillable(assignment: Assignment, recipe: Recipe) -> list[str]:
-    if _fills(assignment):
-        return []
-    slot, scheme = assignment.slot, SCHEMES[assignment.use.scheme]
-    what = f"'{scheme.name}' cannot fill {slot.name} {slot.shape}: it fills {scheme.applies_to}"
-    if assignment.rule == "bias":
-        return [f"{what}; use bias: zeros, or bias: {{scheme: constant, val: …}}"]
+def _unfillable(assignments: Sequence[Assignment], recipe: Recipe) -> list[str]:
+    """One fault for all parameters that a scheme cannot fill in the same part of the recipe."""
+    refused: dict[tuple[str, str], list[str]] = {}
+    for a in assignments:
+        if not _fills(a):
+            refused.setdefault((a.use.scheme, a.rule), []).append(f"{a.slot.name} {a.slot.shape}")
+    return [
+        f"'{scheme}' cannot fill {', '.join(names)}: it fills {SCHEMES[scheme].applies_to}; {_cure(rule, recipe)}"
+        for (scheme, rule), names in refused.items()
+    ]
+
+
+def _cure(rule: str, recipe: Recipe) -> str:
+    if rule == "bias":
+        return "use bias: zeros, or bias: {scheme: constant, val: …}"
     if recipe.fallback is not None:
-        return [f"{what}; choose another fallback, e.g. fallback: kaiming_normal"]
-    cure = CURES.get(scheme.name, "kaiming_normal")
-    return [f"{what}; add a fallback for such parameters to the entry, e.g. fallback: {cure}"]
+        return "choose another fallback, e.g. fallback: kaiming_normal"
+    return "add a fallback for such parameters to the entry, e.g. fallback: kaiming_normal"
