@@ -40,7 +40,10 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"schemes": [{"scheme": "zeros", "label": "../x"}]}, "schemes.0.label: a label must be text of at most 64"),
     ({"schemes": [{"scheme": "zeros", "label": 5}]}, "that begins with a letter or digit, got 5"),
-    ({"schemes": [{"scheme": "zeros", "gain": 2}]}, "zeros has no option 'gain'; known: scheme, label, bias, fallback"),
+    (
+        {"schemes": [{"scheme": "zeros", "gain": 2}]},
+        "zeros has no option 'gain'; known: scheme, label, others, bias, fallback",
+    ),
     ({"schemes": [{"scheme": "xavier", "gane": 2}]}, "xavier_normal has no option 'gane'; did you mean 'gain'?"),
     ({"schemes": [{"scheme": "xavier", "gain": "rleu"}]}, "expected a number, an activation or auto, got 'rleu'"),
     ({"schemes": ["constant"]}, "schemes.0: constant needs the option 'val', which has no default"),
@@ -116,17 +119,16 @@ RECIPES: list[tuple[dict[str, Any], str]] = [
     ({"scheme": "dirac", "fallback": "dirac"}, "choose another fallback, e.g. fallback: kaiming_normal"),
     ({"scheme": "zeros", "bias": "xavier_normal"}, "'xavier_normal' cannot fill layers.0.bias (6,)"),
     ({"scheme": "zeros", "bias": "orthogonal"}, "use bias: zeros, or bias: {scheme: constant, val: …}"),
-    ({"scheme": "zeros", "others": "zeros"}, "others: goes with rules:; a plain scheme covers all weights"),
     ({"scheme": "zeros", "fallback": "nope"}, "schemes.0.fallback.scheme: unknown scheme 'nope'"),
     ({"scheme": "zeros", "bias": 0}, "schemes.0.bias.scheme: expected the name of a scheme, got 0"),
     (
         {"label": "r", "rules": [{"params": "head.*", "scheme": "zeros"}]},
-        "label r: no rule covers layers.0.weight (6, 8); add a rule (params: GLOB) or others: as_built",
+        "label r: no rule covers layers.0.weight (6, 8); add others: as_built, which keeps what the constructor made",
     ),
     (
         {"label": "r", "rules": [{"params": "hed.*", "scheme": "zeros"}], "others": "ones"},
-        "label r: rules.0 (hed.*) wins no parameter: none matches, or earlier rules take them all; the parameters are "
-        "layers.0.weight, layers.0.bias, head.weight, head.bias",
+        "label r: rules.0 (hed.*) wins no parameter: none matches, earlier rules take them all, or they are frozen; "
+        "the parameters are layers.0.weight, layers.0.bias, head.weight, head.bias",
     ),
     ({"label": "r", "rules": [{"layers": "conv", "scheme": "zeros"}], "others": "ones"}, "rules.0 (conv) wins no"),
     (

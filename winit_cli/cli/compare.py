@@ -97,7 +97,7 @@ def entry_of(text: str) -> Any:
     if not options:
         return name
     pairs = {key: value for key, _, value in (option.partition("=") for option in options)}
-    if not all(pairs.keys()) or not all(pairs.values()) or pairs.keys() & {"scheme", "rules", "others"}:
+    if not all(pairs.keys()) or not all(pairs.values()) or pairs.keys() & {"scheme", "rules"}:
         raise UsageError(f"{text}: options are written scheme:option=value, e.g. normal:std=0.01 or xavier:gain=auto")
     values = {key: parse_value(value, text) for key, value in pairs.items()}
     return {"scheme": name, "label": " ".join([name, *options]), **values}

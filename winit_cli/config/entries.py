@@ -67,12 +67,13 @@ class EntryReader:
                 return None
             recipe = Recipe("rules", tuple(rule for rule, _ in rules), others, bias, fallback)
             return recipe, {"label": raw.get("label"), "rules": [text for _, text in rules], **spelled}
-        if others is not None:
-            self.faults.add((*path, "others"), "others: goes with rules:; a plain scheme covers all weights")
-        use = self.use(main, path, ("label", "bias", "fallback"))
+        use = self.use(main, path, ("label", "others", "bias", "fallback"))
         if use is None:
             return None
-        recipe = Recipe(use[0].scheme, (), use[0], bias, fallback)
+        if others is None:
+            recipe = Recipe(use[0].scheme, (), use[0], bias, fallback)
+        else:  # for the parameters of layers that winit does not know
+            recipe = Recipe(use[0].scheme, (Rule(use[0], layers="any"),), others, bias, fallback)
         return recipe, {"label": raw.get("label", raw["scheme"]), **use[1], **spelled}
 
     def _rules(self, rules: Any, main: Mapping[str, Any], path: Path_) -> list[tuple[Rule, dict[str, Any]]] | None:

@@ -21,7 +21,12 @@ def json_schema() -> dict[str, Any]:
     names = [name for row in SCHEMES.values() for name in (row.name, *row.aliases)]
     use = {"oneOf": [{"enum": names}, *(_scheme(row.name, row.aliases, row.options, {}) for row in SCHEMES.values())]}
     side = {"$ref": "#/$defs/use"}
-    sides = {"bias": side, "fallback": side, "label": {"type": "string", "pattern": f"^{LABEL.pattern}$"}}
+    sides = {
+        "others": side,
+        "bias": side,
+        "fallback": side,
+        "label": {"type": "string", "pattern": f"^{LABEL.pattern}$"},
+    }
     plain = [_scheme(row.name, row.aliases, row.options, sides) for row in SCHEMES.values()]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -102,5 +107,5 @@ def _ruled(side: dict[str, Any], sides: dict[str, Any]) -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "required": ["label", "rules"],
-        "properties": {"rules": _list({"oneOf": rules}), "others": side, **sides},
+        "properties": {"rules": _list({"oneOf": rules}), **sides},
     }

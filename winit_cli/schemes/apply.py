@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+from torch.nn.utils.parametrize import remove_parametrizations
 
 from winit_cli.errors import ConfigError, Fault
 from winit_cli.rng import DrawFrom, generator
@@ -17,6 +19,7 @@ from winit_cli.schemes.slots import Slot, slots
 
 ZEROS = Use("zeros")
 DEFAULT = Use("pytorch_default")
+AS_BUILT = Use("as_built")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ def initialize(model: nn.Module, recipe: Recipe, seed: int) -> list[Assignment]:
 
     Raises:
         ConfigError: a parameter is not covered or cannot be filled, or a rule wins none.
+        UsageError: a parametrization takes no given weight, or a lazy module has no shape yet.
     """
     assignments = assign(slots(model), recipe)
     with torch.no_grad():
@@ -43,6 +47,7 @@ def initialize(model: nn.Module, recipe: Recipe, seed: int) -> list[Assignment]:
         for assignment in assignments:
             if not SCHEMES[assignment.use.scheme].own_biases:
                 _fill(assignment, generator(seed, "init", assignment.slot.name))
+                assignment.slot.write()
     return assignments
 
 
@@ -56,11 +61,23 @@ def _reset(defaults: Sequence[Slot], seed: int) -> None:
     """Copy each parameter from a twin of its module that has reset itself."""
     for module in {id(slot.module): slot.module for slot in defaults}.values():
         mine = [slot for slot in defaults if slot.module is module]
-        twin = copy.deepcopy(module)
+        twin = _twin(module, [slot.local for slot in mine if slot.originals])
         sources = {slot.local: generator(seed, "init", slot.name) for slot in mine}
         _reset_twin(twin, sources, generator(seed, "init", mine[0].name, "rest"))
         for slot in mine:
             slot.parameter.copy_(getattr(twin, slot.local))
+            slot.write()
+
+
+def _twin(module: nn.Module, parametrized: Sequence[str]) -> nn.Module:
+    """A copy of a module, its parametrized weights plain."""
+    twin = copy.deepcopy(module)
+    if parametrized:  # undoing a parametrization changes the class, which the copy shares
+        cls = type(twin)
+        twin.__class__ = type(cls.__name__, cls.__bases__, dict(cls.__dict__))
+    for local in parametrized:
+        remove_parametrizations(twin, local)
+    return twin
 
 
 def _reset_twin(twin: nn.Module, sources: dict[str, Generator], rest: Generator) -> None:
@@ -70,7 +87,18 @@ def _reset_twin(twin: nn.Module, sources: dict[str, Generator], rest: Generator)
         return rest if filled is None else places.get(filled.data_ptr(), rest)
 
     with DrawFrom(pick):
-        twin.reset_parameters()  # type: ignore[operator]
+        reset = _reset_of(twin)
+        assert reset is not None
+        reset()
+    if isinstance(twin, NonDynamicallyQuantizableLinear):  # an attention's output projection
+        nn.init.zeros_(twin.bias)
+
+
+def _reset_of(module: nn.Module) -> Callable[[], object] | None:
+    """What draws a module's own initial values; an attention's has a name of its own."""
+    name = "_reset_parameters" if isinstance(module, nn.MultiheadAttention) else "reset_parameters"
+    found = getattr(module, name, None)
+    return found if callable(found) else None
 
 
 def assign(model_slots: Iterable[Slot], recipe: Recipe) -> list[Assignment]:
@@ -83,7 +111,7 @@ def assign(model_slots: Iterable[Slot], recipe: Recipe) -> list[Assignment]:
     chosen = [(slot, _chosen(slot, recipe)) for slot in model_slots]
     beside = {(id(slot.module), slot.local): use for slot, use in chosen if slot.kind != "bias" and use is not None}
     chosen = [(slot, use or _bias(slot, recipe, beside)) for slot, use in chosen]
-    faults = [*_uncovered([slot for slot, use in chosen if use is None]), *_idle(recipe, chosen)]
+    faults = [*_uncovered([slot for slot, use in chosen if use is None], recipe), *_idle(recipe, chosen)]
     assignments = []
     for slot, use in chosen:
         if use is not None:
@@ -105,16 +133,24 @@ def _chosen(slot: Slot, recipe: Recipe) -> tuple[Use, str] | None:
 
 def _choose(slot: Slot, recipe: Recipe) -> tuple[Use, str] | None:
     """The first rule that matches, else ``others`` for weights; norm layers keep what they are built with."""
+    others = None if recipe.others is None else (recipe.others, "others" if recipe.rules else "scheme")
+    if slot.frozen:
+        return AS_BUILT, "frozen"
     for index, rule in enumerate(recipe.rules):
         if rule.matches(slot):
-            return rule.use, f"rules.{index}"
+            return rule.use, "scheme" if recipe.plain else f"rules.{index}"
     if slot.kind == "norm":
-        return DEFAULT, "norm layer's own"
-    if slot.kind in LAYERS and recipe.others is not None:
-        return recipe.others, "others" if recipe.rules else "scheme"
-    if slot.kind == "other" and recipe.others is not None and recipe.others.scheme == "as_built":
-        return recipe.others, "others" if recipe.rules else "scheme"
-    return None
+        return (AS_BUILT, "scheme") if recipe.scheme == AS_BUILT.scheme else (DEFAULT, "norm layer's own")
+    if slot.kind in LAYERS:
+        return others
+    return others if slot.kind == "other" and _speaks_of_unknown_layers(slot, recipe) else None
+
+
+def _speaks_of_unknown_layers(slot: Slot, recipe: Recipe) -> bool:
+    """A plain scheme does only where it leaves the values to the layer itself."""
+    if recipe.rules or recipe.others is None:
+        return recipe.others is not None
+    return SCHEMES[recipe.others.scheme].own_biases and _fills(Assignment(slot, recipe.others, ""))
 
 
 def _bias(slot: Slot, recipe: Recipe, beside: dict[tuple[int, str], tuple[Use, str]]) -> tuple[Use, str] | None:
@@ -131,15 +167,32 @@ def _bias(slot: Slot, recipe: Recipe, beside: dict[tuple[int, str], tuple[Use, s
 
 def _fills(assignment: Assignment) -> bool:
     if assignment.use.scheme == DEFAULT.scheme:
-        return hasattr(assignment.slot.module, "reset_parameters")
-    return SCHEMES[assignment.use.scheme].can_fill(assignment.slot.block_shape)
+        return _reset_of(assignment.slot.module) is not None
+    return assignment.use == AS_BUILT or SCHEMES[assignment.use.scheme].can_fill(assignment.slot.block_shape)
 
 
-def _uncovered(missing: Sequence[Slot]) -> list[str]:
+def _uncovered(missing: Sequence[Slot], recipe: Recipe) -> list[str]:
+    """One fault for all parameters that nothing covers, with rules to paste."""
     if not missing:
         return []
     names = ", ".join(f"{slot.name} {slot.shape}" for slot in missing)
-    return [f"no rule covers {names}; add a rule (params: GLOB) or others: as_built"]
+    rules = [
+        f'  - {{params: "{slot.name}", scheme: {"as_built" if slot.kind == "other" else "kaiming_normal"}}}'
+        for slot in missing
+    ]
+    others = [f"others: {_spelled(recipe.others)}"] if recipe.others is not None else []
+    block = "\n".join(f"      {line}" for line in ["rules:", *rules, *others])
+    shorter = f" ({recipe.scheme}:others=as_built on the command line)" if recipe.plain else ""
+    keep = f"add others: as_built{shorter}, which keeps what the constructor made"
+    return [f"no rule covers {names}; {keep}, or rules:\n{block}"]
+
+
+def _spelled(use: Use) -> str:
+    """As an entry in YAML."""
+    if not use.options:
+        return use.scheme
+    options = "".join(f", {key}: {value}" for key, value in use.options.items())
+    return f"{{scheme: {use.scheme}{options}}}"
 
 
 def _idle(recipe: Recipe, chosen: Sequence[tuple[Slot, tuple[Use, str] | None]]) -> list[str]:
@@ -147,10 +200,10 @@ def _idle(recipe: Recipe, chosen: Sequence[tuple[Slot, tuple[Use, str] | None]])
     winners = {use[1] for _, use in chosen if use is not None}
     names = ", ".join(slot.name for slot, _ in chosen)
     return [
-        f"rules.{index} ({rule.params or rule.layers}) wins no parameter: none matches, or earlier rules take "
-        f"them all; the parameters are {names}"
+        f"rules.{index} ({rule.params or rule.layers}) wins no parameter: none matches, earlier rules take "
+        f"them all, or they are frozen; the parameters are {names}"
         for index, rule in enumerate(recipe.rules)
-        if f"rules.{index}" not in winners
+        if not recipe.plain and f"rules.{index}" not in winners
     ]
 
 

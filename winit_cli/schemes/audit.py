@@ -7,8 +7,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.apply import Assignment
@@ -36,8 +37,18 @@ class InitRecord:
 
 
 def audit(assignments: Sequence[Assignment]) -> list[InitRecord]:
-    """Measure every parameter: moments in double precision, std over the population, SHA-256 of its bytes."""
-    return [_record(assignment) for assignment in assignments]
+    """Measure every parameter: moments in double precision, std over the population, SHA-256 of its bytes.
+
+    The records stand in the order of ``named_parameters``; other names of tied parameters follow at the end.
+    """
+    records = [(assignment, _records(assignment)) for assignment in assignments]
+    ties = [
+        replace(record, param=name, rule=f"tied to {assignment.slot.name}")
+        for assignment, made in records
+        for name in assignment.slot.ties
+        for record in made
+    ]
+    return [record for _, made in records for record in made] + ties
 
 
 def init_hash(records: Sequence[InitRecord]) -> str:
@@ -54,39 +65,56 @@ def expected(assignment: Assignment) -> Moments:
     return SCHEMES[assignment.use.scheme].moments(slot.block_shape, **assignment.use.options)
 
 
-def _record(assignment: Assignment) -> InitRecord:
-    slot = assignment.slot
-    values = slot.parameter.detach().cpu().contiguous().numpy()
-    wide = values.astype(np.float64)
+def _records(assignment: Assignment) -> list[InitRecord]:
+    """One for the parameter, or one for each of those behind its parametrization."""
+    slot, rule = assignment.slot, assignment.rule
+    if slot.originals:
+        nothing = Moments(std=None, mean=None)
+        return [
+            _record(name, values, assignment, f"{rule}, through {slot.name}", nothing)
+            for name, values in slot.originals
+        ]
     block = slot.block_shape
     fan_in, fan_out = fans(block) if len(block) > 1 and slot.kind != "norm" else (None, None)
-    moments = expected(assignment)
+    record = _record(slot.name, slot.parameter, assignment, rule, expected(assignment))
+    return [replace(record, fan_in=fan_in, fan_out=fan_out)]
+
+
+def _record(name: str, parameter: Tensor, assignment: Assignment, rule: str, moments: Moments) -> InitRecord:
+    values = parameter.detach().cpu().contiguous()
+    wide = values.double().numpy()
     return InitRecord(
-        param=slot.name,
-        shape="x".join(map(str, slot.shape)),
+        param=name,
+        shape="x".join(map(str, values.shape)) or "scalar",
         scheme=assignment.use.scheme,
-        rule=assignment.rule,
-        fan_in=fan_in,
-        fan_out=fan_out,
+        rule=rule,
+        fan_in=None,
+        fan_out=None,
         gain=moments.gain,
         mean=float(wide.mean()),
         std=float(wide.std()),
         expected_std=moments.std,
         min=float(wide.min()),
         max=float(wide.max()),
-        sha256=hashlib.sha256(values.tobytes()).hexdigest(),
+        sha256=hashlib.sha256(values.flatten().view(torch.uint8).numpy().tobytes()).hexdigest(),
     )
 
 
 def _module_moments(slot: Slot) -> Moments:
-    """What the layers' own ``reset_parameters`` draw: U(±1/sqrt(fan_in)) or, recurrent, U(±1/sqrt(hidden))."""
+    """What the layers' own resets draw: U(±1/sqrt(fan_in)); recurrent U(±1/sqrt(hidden))."""
     module = slot.module
-    if isinstance(module, nn.RNNBase):
+    if isinstance(module, nn.RNNBase | nn.RNNCellBase):
         return replace(_uniform(module.hidden_size), gain=None)
+    if isinstance(module, nn.PReLU):
+        return Moments(std=0.0, mean=module.init)
     if slot.kind == "norm":
         return Moments(std=0.0, mean=1.0 if slot.local == "weight" else 0.0)
     if slot.kind == "embedding":
         return Moments(std=1.0)
+    if isinstance(module, nn.MultiheadAttention):
+        return Moments(std=0.0) if slot.kind == "bias" else replace(_uniform(sum(fans(slot.shape)) / 6), gain=1.0)
+    if isinstance(module, NonDynamicallyQuantizableLinear) and slot.kind == "bias":
+        return Moments(std=0.0)
     weight = getattr(module, "weight", None)
     if slot.kind in ("linear", "conv", "bias") and weight is not None:
         moments = _uniform(fans(weight.shape)[0])
@@ -94,5 +122,5 @@ def _module_moments(slot: Slot) -> Moments:
     return Moments(std=None, mean=None)
 
 
-def _uniform(fan: int) -> Moments:
+def _uniform(fan: float) -> Moments:
     return Moments(std=1 / math.sqrt(3 * fan), gain=1 / math.sqrt(3), bound=1 / math.sqrt(fan))

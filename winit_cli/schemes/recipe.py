@@ -20,7 +20,7 @@ class Use:
 
 @dataclass(frozen=True)
 class Rule:
-    """Weights of a kind of layer, or parameters whose name matches a glob, and the scheme for them."""
+    """Weights of a kind of layer (``any`` of them), or parameters whose name matches a glob, and their scheme."""
 
     use: Use
     layers: str | None = None
@@ -29,15 +29,18 @@ class Rule:
     def matches(self, slot: Slot) -> bool:
         """Whether the parameter is one that the rule speaks of; a rule with both keys asks for both."""
         named = self.params is None or fnmatchcase(slot.name, self.params)
-        return named and (self.layers is None or slot.kind == self.layers)
+        kinds = LAYERS if self.layers == "any" else (self.layers,)
+        return named and (self.layers is None or slot.kind in kinds)
 
 
 @dataclass(frozen=True)
 class Recipe:
     """``rules`` first, then ``others`` for weights, ``bias`` for biases, ``fallback`` for what cannot be filled.
 
-    A plain scheme is a recipe without rules whose ``others`` is that scheme. ``bias`` is ``None`` where the
-    user said nothing: zeros, except beside weights of a scheme with biases of its own.
+    ``scheme`` is ``rules``, or the name of a plain scheme. That is ``others`` of a recipe without rules, which
+    leaves out parameters of layers that winit does not know; where the user gave ``others:`` for these, it is the
+    only rule. ``bias`` is ``None`` where the user said nothing: zeros, except beside weights of a scheme with biases
+    of its own.
     """
 
     scheme: str
@@ -45,6 +48,11 @@ class Recipe:
     others: Use | None = None
     bias: Use | None = None
     fallback: Use | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is one scheme for all weights."""
+        return self.scheme != "rules"
 
 
 __all__ = ["LAYERS", "Recipe", "Rule", "Use"]

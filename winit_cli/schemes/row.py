@@ -46,7 +46,7 @@ class Scheme:
     torch_call: str
     fill: Callable[..., Any]
     moments: Callable[..., Moments]
-    dims: tuple[int, int] = (1, 99)
+    dims: tuple[int, int] = (0, 99)
     aliases: tuple[str, ...] = ()
     pitfalls: tuple[str, ...] = ()
     check: Callable[[Mapping[str, Any]], str | None] = lambda options: None
@@ -61,7 +61,7 @@ class Scheme:
     def applies_to(self) -> str:
         """Which parameters it can fill, in words."""
         names = {
-            (1, 99): "all weights and biases",
+            (0, 99): "all weights and biases",
             (2, 99): "linear, conv, recurrent, embedding weights",
             (2, 2): "linear, recurrent, embedding weights",
             (3, 5): "conv weights",
