@@ -13,7 +13,8 @@ from small import DETERMINISTIC, column, plan_of, rows, run_of
 
 from winit_cli.data.dataset import constant_loss
 from winit_cli.engine.batches import batches
-from winit_cli.engine.evaluate import accuracy_of, evaluate
+from winit_cli.engine.evaluate import Scoring, accuracy_of, evaluate
+from winit_cli.losses import cross_entropy
 
 MLP = ("model.activation=tanh",)
 CNN = (
@@ -124,7 +125,7 @@ def test_accuracy_is_the_exact_fraction() -> None:
 def test_evaluation_in_parts_equals_evaluation_at_once() -> None:
     data = plan_of("data.test_size=2345").settings[0].dataset
     model = torch.nn.Linear(5, 3)
-    loss, accuracy = evaluate(model, data.test, data.task)
+    loss, accuracy = evaluate(model, data.test, Scoring(cross_entropy, accuracy_of))
     out = model(data.test.x)
     assert loss.item() == pytest.approx(torch.nn.functional.cross_entropy(out, data.test.y).item(), rel=1e-6)
     assert accuracy.item() == pytest.approx(int((out.argmax(1) == data.test.y).sum()) / 2345, rel=1e-15)

@@ -19,14 +19,18 @@ BELOW: dict[str, set[str]] = {
     "errors": set(),
     "rng": set(),
     "tables": {"errors"},
+    "foreign": {"errors"},
+    "losses": {"errors", "foreign", "tables"},
     "theory": {"errors", "rng", "tables"},
-    "schemes": {"errors", "rng", "tables", "theory"},
-    "models": {"errors", "rng", "tables", "theory"},
+    "schemes": {"errors", "foreign", "rng", "tables", "theory"},
+    "models": {"errors", "foreign", "rng", "tables", "theory"},
     "data": {"errors", "rng", "tables", "theory"},
     "environment": {"errors"},
 }
-BELOW["config"] = {*BELOW["schemes"], "schemes", "models", "data"}
-BELOW["plan"] = {*BELOW["config"], "config"}
+BELOW["config"] = {*BELOW["schemes"], "schemes", "models", "data", "losses"}
+BELOW["plugins"] = {*BELOW["config"]}
+BELOW["rehearsal"] = {*BELOW["config"]}
+BELOW["plan"] = {*BELOW["config"], "config", "rehearsal"}
 BELOW["resolved"] = {*BELOW["plan"], "plan"}
 BELOW["engine"] = {*BELOW["plan"], "plan"}
 BELOW["store"] = {"errors"}
@@ -34,6 +38,7 @@ BELOW["stats"] = {*BELOW["store"], "store"}
 BELOW["plots"] = {*BELOW["stats"], "stats"}
 BELOW["report"] = {*BELOW["plots"], "plots"}
 BELOW["runner"] = {*BELOW["engine"], "engine", "environment", "resolved", *BELOW["stats"], "stats"}
+BELOW["export"] = set(BELOW["runner"])
 BELOW["cli"] = set(BELOW)
 
 

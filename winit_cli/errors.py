@@ -76,6 +76,6 @@ def known(name: str, names: Iterable[str], aliases: Iterable[str] = ()) -> str:
     return f"did you mean '{near[0]}'? ({listed})" if near else listed
 
 
-def brief(text: str) -> str:
-    """A text in a message: what is over 80 characters is left out."""
-    return text if len(text) <= 80 else f"{text[:80]}…"
+def brief(text: str, length: int = 80) -> str:
+    """A text in a message: what is over ``length`` characters is left out."""
+    return text if len(text) <= length else f"{text[:length]}…"

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
+from torch import nn
 
-from winit_cli.config import Config, Entry, Experiment, Path_, SchemeEntry, Train, Variant
+from winit_cli.config import Config, Experiment, Path_, SchemeEntry, Train, Variant
 from winit_cli.data import DATASETS
-from winit_cli.data.dataset import Dataset
+from winit_cli.data.checked import checked
+from winit_cli.data.dataset import CONSTANT_LOSS_EXAMPLES, Dataset, constant_loss
 from winit_cli.errors import ConfigError, DataError, Fault, MissingDataError, UsageError
-from winit_cli.models import MODELS, Task
+from winit_cli.foreign import blaming
+from winit_cli.losses import LOSSES, Loss, constant_loss_of, default_loss
+from winit_cli.models import MODELS, Model, Task, construct
+from winit_cli.rehearsal import Rehearsal, expected_output, rehearse
+from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.apply import assign
 from winit_cli.schemes.slots import Slot, slots
 
@@ -44,11 +50,52 @@ class Setting:
     @property
     def task(self) -> Task:
         """What the model must fit."""
-        return task_of(self.dataset)
+        data = self.dataset
+        return Task(data.input_shape, data.outputs, data.target_steps, data.vocabulary)
+
+    @property
+    def model(self) -> Model:
+        """The row of the model."""
+        return MODELS[self.experiment.model.name]
+
+    @property
+    def loss(self) -> Loss:
+        """The row of the loss."""
+        return LOSSES[self.train.loss or default_loss(self.dataset.task)]
+
+    def build(self, seed: int) -> nn.Module:
+        """The model of a trial as its constructor makes it."""
+        example = self.dataset.train.x[: self.train.batch_size]
+        return construct(self.model, self.task, self.experiment.model.options, seed, example)
+
+    @cached_property
+    def rehearsal(self) -> Rehearsal:
+        """The model's parameters and the shape of its output for one example.
+
+        Raises:
+            UsageError: the model does not fit the data; a user's own model or loss is at fault.
+        """
+        model, options = self.model, self.experiment.model.options
+        if model.source or self.loss.source:
+            return rehearse(model, options, self.task, self.dataset, self.loss, self.train.batch_size)
+        return Rehearsal(_slots_without_memory(model, options, self.task), expected_output(self.dataset, 0)[1:])
+
+    @property
+    def has_accuracy(self) -> bool:
+        """Whether outputs are logits of classes."""
+        data = self.dataset
+        return data.task == "classification" and self.rehearsal.output_shape == expected_output(data, 0)[1:]
+
+    @cached_property
+    def constant_loss(self) -> float:
+        """Loss of the best constant output on the first 5,000 training examples."""
+        if not self.loss.source:
+            return constant_loss(self.dataset)
+        return constant_loss_of(self.loss, self.dataset.train.y[:CONSTANT_LOSS_EXAMPLES], self.rehearsal.output_shape)
 
     def identity(self, entry: SchemeEntry, lr: float, seed: int) -> str:
         """SHA-256 over everything that the training of one trial depends on and a user chose."""
-        train = self.train.model_dump(exclude={"lr", "epochs"})
+        train = self.train.model_dump(exclude={"lr", "epochs"} | (set() if self.train.loss else {"loss"}))
         parts = {
             "format": FORMAT,
             "model": self.experiment.model.flat(),
@@ -61,7 +108,16 @@ class Setting:
             "precision": self.experiment.general.precision,
             "device": torch.device(self.device).type,
         }
+        if sources := self._sources(entry):
+            parts["code"] = sources
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()
+
+    def _sources(self, entry: SchemeEntry) -> list[str]:
+        """The hashes of all code from outside that a trial runs."""
+        recipe = entry.recipe
+        uses = [*(rule.use for rule in recipe.rules), recipe.others, recipe.bias, recipe.fallback]
+        schemes = [SCHEMES[use.scheme].source for use in uses if use is not None]
+        return sorted({self.model.source, self.loss.source, *schemes} - {""})
 
 
 @dataclass(frozen=True)
@@ -138,20 +194,11 @@ def make_plan(config: Config, device: str, *, download: bool = False) -> Plan:
     return Plan(config, settings)
 
 
-def task_of(dataset: Dataset) -> Task:
-    """What a model must fit to learn a data set."""
-    return Task(dataset.input_shape, dataset.outputs, dataset.target_steps)
-
-
-def model_slots(model: Entry, task: Task) -> list[Slot]:
-    """The parameters that a model would have, on the meta device: shapes without memory.
-
-    Raises:
-        UsageError: the data does not fit the architecture.
-    """
+def _slots_without_memory(model: Model, options: Mapping[str, Any], task: Task) -> list[Slot]:
+    """The parameters that a model would have, on the meta device."""
     try:
         with torch.device("meta"):
-            return slots(MODELS[model.name].build(task, **model.options))
+            return slots(model.build(task, **options))
     except (RuntimeError, OverflowError, MemoryError):  # what torch raises where a size is beyond 64 bits
         raise UsageError(f"{model.name} with these sizes is too large for any computer; make them smaller") from None
 
@@ -160,6 +207,9 @@ def _load(variant: Variant, download: bool) -> Dataset:
     data = variant.experiment.data
     row = DATASETS[data.name]
     try:
+        if row.source:
+            with blaming(f"data set {row.name}"):
+                return checked(row.load(**data.options), row.name)
         return row.load(**data.options)
     except MissingDataError as error:
         if not download or row.download is None:
@@ -180,7 +230,8 @@ def _setting(variant: Variant, dataset: Dataset, device: str) -> Setting:
     per_epoch = max(1, len(dataset.train.x) // train.batch_size)
     steps = train.epochs * per_epoch if train.epochs else train.steps or 200
     defaults = _optimizer_defaults(train)
-    settled = train.model_copy(update={"steps": steps, "epochs": None, **defaults})
+    loss = None if train.loss == default_loss(dataset.task) else train.loss
+    settled = train.model_copy(update={"steps": steps, "epochs": None, "loss": loss, **defaults})
     measure = variant.experiment.measure
     every = measure.every or max(1, round(steps / 100))
     test_every = measure.test_every or max(1, round(steps / 10))
@@ -214,8 +265,12 @@ def _faults(setting: Setting) -> Iterator[tuple[Path_, str]]:
         yield ("train", "warmup"), f"train.warmup {train.warmup} is longer than the training ({setting.steps} steps)"
     if setting.experiment.general.precision == "tf32" and torch.device(setting.device).type != "cuda":
         yield ("precision",), "precision: tf32 needs a CUDA device; use precision: fp32 or --device cuda"
+    if setting.loss.task not in (None, setting.dataset.task):
+        fits, task = setting.loss.task, setting.dataset.task
+        yield ("train", "loss"), f"train.loss {setting.loss.name} fits {fits}, but the data is for {task}"
+        return
     try:
-        parameters = model_slots(model, setting.task)
+        parameters = setting.rehearsal.slots
     except UsageError as error:
         yield ("model",), f"model: {error}"
         return
@@ -223,8 +278,13 @@ def _faults(setting: Setting) -> Iterator[tuple[Path_, str]]:
 
 
 def _recipe_faults(setting: Setting, parameters: list[Slot]) -> Iterator[tuple[Path_, str]]:
+    """What schemes cannot fill; entries with the same fault share one message."""
+    labels: dict[str, list[tuple[int, str]]] = {}
     for index, entry in enumerate(setting.experiment.schemes):
         try:
             assign(parameters, entry.recipe)
         except ConfigError as error:
-            yield from ((("schemes", index), f"label {entry.label}: {fault.message}") for fault in error.faults)
+            for fault in error.faults:
+                labels.setdefault(fault.message, []).append((index, entry.label))
+    for message, found in labels.items():
+        yield ("schemes", found[0][0]), f"label {', '.join(label for _, label in found)}: {message}"

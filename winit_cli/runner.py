@@ -13,11 +13,12 @@ from typing import Any, Protocol
 import torch
 
 from winit_cli.config import dump
-from winit_cli.data.dataset import Dataset, Part, constant_loss
+from winit_cli.data.dataset import Dataset, Part
 from winit_cli.engine.records import Chunk, Finished, Started
 from winit_cli.engine.serial import train_trial
 from winit_cli.environment import environment
 from winit_cli.errors import WinitError
+from winit_cli.foreign import described, place_of
 from winit_cli.plan import Plan, Trial
 from winit_cli.resolved import resolved_config
 from winit_cli.stats import summarize
@@ -92,14 +93,14 @@ def _directory(plan: Plan, results: Path, fresh: bool) -> Path:
 
 def _facts(plan: Plan) -> dict[str, Any]:
     data = plan.settings[0].dataset
-    losses = {setting.suffix.removeprefix("@"): constant_loss(setting.dataset) for setting in plan.settings}
+    losses = {setting.suffix.removeprefix("@"): setting.constant_loss for setting in plan.settings}
     alike = len(set(losses.values())) == 1
     return {
         "config": resolved_config(plan),
         "labels": plan.labels,
         "data": {
             "name": data.name,
-            "task": data.task,
+            "task": "classification" if plan.settings[0].has_accuracy else "regression",  # what results are ranked by
             "outputs": data.outputs,
             "source": data.source,
             "fingerprint": data.fingerprint,
@@ -182,7 +183,8 @@ def _train(trial: Trial, position: int, data: Dataset, store: Store, progress: P
     except WinitError:
         raise
     except Exception as error:
-        store.fail(position, f"{type(error).__name__}: {error}")
+        place = place_of(error)
+        store.fail(position, f"{place}: {described(error)}" if place else described(error))
         progress.trial_done(trial, "failed")
 
 

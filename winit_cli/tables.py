@@ -36,7 +36,13 @@ NonNegativeNumber = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf
 class Strict(BaseModel):
     """A frozen pydantic model that refuses keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Open(Strict):
+    """A frozen pydantic model that takes other keys too, for functions with ``**kwargs``."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
 
 class Named(Protocol):
@@ -64,6 +70,8 @@ def find(rows: Mapping[str, RowT], name: str, kind: str) -> RowT:
     Raises:
         UsageError: no row has that name; the message names the nearest one.
     """
+    if name in rows:
+        return rows[name]
     wanted = name.strip().lower().replace("-", "_").rstrip("_")
     for row in rows.values():
         if wanted == row.name or wanted in row.aliases:
@@ -76,10 +84,12 @@ def find(rows: Mapping[str, RowT], name: str, kind: str) -> RowT:
 def options_of(function: Callable[..., Any]) -> type[Strict]:
     """The pydantic model of a function's options, its keyword-only parameters."""
     hints = get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters
     fields: dict[str, Any] = {
-        name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
-        for name, parameter in inspect.signature(function).parameters.items()
+        name: (hints.get(name, Any), ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
     title = getattr(function, "__name__", "options")
-    return create_model(title, __base__=Strict, **fields)
+    takes_more = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    return create_model(title, __base__=Open if takes_more else Strict, **fields)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from winit_cli.cli.guard import guarded
-from winit_cli.cli.options import RESULTS, Device, Engine, Json, NoColor, Results, Settings
-from winit_cli.cli.terminal import Terminal
+from winit_cli.cli.options import RESULTS, Device, Engine, Json, Loss, Model, NoColor, Plugin, Results, Settings
+from winit_cli.cli.terminal import Terminal, prints_aside
 
 if TYPE_CHECKING:
     from winit_cli.plan import Plan, Setting
@@ -23,6 +23,9 @@ CSV_CURVE_ROW, CSV_GRADIENT_ROW, CSV_INIT_ROW = 78, 78, 206
 def check(
     config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a packaged one.")],
     settings: Settings = [],  # noqa: B006
+    model: Model = None,
+    loss: Loss = None,
+    plugin: Plugin = [],  # noqa: B006
     results: Results = RESULTS,
     device: Device = "auto",
     engine: Engine = None,
@@ -30,16 +33,18 @@ def check(
     no_color: NoColor = False,
 ) -> None:
     """Validate a config and say how large the job is; trains nothing and writes nothing."""
-    from winit_cli.cli.sources import load, spoken_notes
+    from winit_cli.cli.sources import Changes, load, spoken_notes
     from winit_cli.environment import resolve_device
     from winit_cli.plan import make_plan
+    from winit_cli.plugins import plugged
 
     terminal = Terminal(json, no_color=no_color)
-    loaded = load(config, settings, engine)
-    plan = make_plan(loaded, resolve_device(device))
+    with plugged(plugin, model, loss), prints_aside():
+        loaded = load(config, Changes(settings, engine, model, loss))
+        plan = make_plan(loaded, resolve_device(device))
+        facts = size_of(plan, results)
     for note in [*spoken_notes(loaded), *dict.fromkeys(n for s in plan.settings for n in s.dataset.notes)]:
         terminal.note(note)
-    facts = size_of(plan, results)
     terminal.document(facts)
     if not json:
         for line in _lines(facts):
@@ -72,9 +77,7 @@ def size_of(plan: Plan, results: Any) -> dict[str, Any]:
 
 def _parameters(setting: Setting) -> tuple[int, int]:
     """Number of parameter tensors, and of parameters."""
-    from winit_cli.plan import model_slots
-
-    shapes = [slot.shape for slot in model_slots(setting.experiment.model, setting.task)]
+    shapes = [slot.shape for slot in setting.rehearsal.slots]
     return len(shapes), sum(math.prod(shape) for shape in shapes)
 
 

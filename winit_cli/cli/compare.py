@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from winit_cli.cli.guard import guarded
-from winit_cli.cli.options import RESULTS, Device, Engine, Fresh, Json, NoColor, Quiet, Results, Settings
+from winit_cli.cli.options import RESULTS, Device, Engine, Fresh, Json, Loss, NoColor, Plugin, Quiet, Results, Settings
 from winit_cli.cli.terminal import Terminal
 from winit_cli.errors import UsageError
 
@@ -20,12 +20,18 @@ def compare(
     schemes: Annotated[
         str, typer.Option("--schemes", metavar="A,B,…", help="Schemes, with options after a colon: normal:std=0.01")
     ],
-    model: Annotated[str, typer.Option("--model", help="A model: winit list models")] = "mlp",
-    data: Annotated[str, typer.Option("--data", help="A data set: winit list data")] = "mnist",
+    model: Annotated[
+        str, typer.Option("--model", help="A model (winit list models), or code of yours as FILE.py:NAME.")
+    ] = "mlp",
+    data: Annotated[
+        str, typer.Option("--data", help="A data set (winit list data), or arrays of yours as FILE.npz.")
+    ] = "mnist",
     lr: Annotated[str, typer.Option("--lr", help="Learning rates, separated by commas.")] = "0.05",
     seeds: Annotated[str, typer.Option("--seeds", help="How many seeds, or a list like 3,5,8.")] = "10",
     steps: Annotated[str | None, typer.Option("--steps", help="Updates per trial; 200 if not given.")] = None,
     settings: Settings = [],  # noqa: B006
+    loss: Loss = None,
+    plugin: Plugin = [],  # noqa: B006
     results: Results = RESULTS,
     device: Device = "auto",
     engine: Engine = None,
@@ -36,13 +42,15 @@ def compare(
 ) -> None:
     """Compare schemes from the command line and print the ranked table; config.yaml in the run repeats it."""
     from winit_cli.cli.run import execute
-    from winit_cli.cli.sources import resolve
+    from winit_cli.cli.sources import Changes, resolve
+    from winit_cli.plugins import plugged
 
     terminal = Terminal(json, quiet, no_color)
     given = {"model": model, "data": data, "train.lr": lr, "seeds": seeds}
     given |= {} if steps is None else {"train.steps": steps}
-    config = resolve(document(schemes, given), settings, engine)
-    result, failed = execute(config, terminal, results, device, fresh)
+    with plugged(plugin, model, loss):
+        config = resolve(document(schemes, given), Changes(settings, engine, loss=loss))
+        result, failed = execute(config, terminal, results, device, fresh)
     terminal.document(result)
     if failed:
         raise SystemExit(1)
@@ -60,7 +68,9 @@ def document(schemes: str, given: dict[str, str]) -> Document:
         made.places[("schemes", index)] = f"--schemes {text}"
     for key, text in given.items():
         option = f"--{key.rsplit('.', 1)[-1]} {text}"
-        value = text if key in ("model", "data") else _numbers(text, option)
+        value: Any = text if key in ("model", "data") else _numbers(text, option)
+        if key == "data" and text.endswith(".npz"):
+            value = {"name": "npz", "path": text}
         assign(made, tuple(key.split(".")), value, option)
     return made
 

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from winit_cli.cli.guard import guarded
-from winit_cli.cli.options import Json, NoColor
+from winit_cli.cli.options import Json, NoColor, Plugin
 from winit_cli.cli.terminal import Terminal
 from winit_cli.errors import ConfigError, UsageError
 
@@ -30,16 +30,27 @@ def explain(
     ],
     layer: Annotated[str | None, typer.Option("--layer", help=f"{FORMS} (also gru, rnn: inputs x hidden)")] = None,
     activation: Annotated[str, typer.Option("--activation", help="What gain: auto means.")] = "relu",
+    plugin: Plugin = [],  # noqa: B006
     json: Json = False,
     no_color: NoColor = False,
 ) -> None:
     """Explain a scheme: formula, paper, torch call, pitfalls, and its numbers for a layer."""
+    from winit_cli.plugins import plugged
+
+    terminal = Terminal(json, no_color=no_color)
+    with plugged(plugin):
+        facts = _explained(scheme, layer, activation)
+    terminal.document(facts)
+    if not json:
+        _print(terminal, facts)
+
+
+def _explained(scheme: str, layer: str | None, activation: str) -> dict[str, Any]:
     from winit_cli.schemes import SCHEMES
     from winit_cli.tables import find
     from winit_cli.theory.gains import gain
 
-    terminal = Terminal(json, no_color=no_color)
-    row = find(SCHEMES, scheme.split(":")[0], "scheme")
+    row = find(SCHEMES, scheme.split(":", maxsplit=1)[0], "scheme")
     gain(activation)  # refuses an unknown one
     fields = row.options.model_fields
     if layer is None and ":" not in scheme:  # in general: an option without a default stands as its name
@@ -50,9 +61,7 @@ def explain(
     facts = _facts(row, given, options)
     if layer is not None:
         facts["parameters"] = _parameters(row.name, options, layer)
-    terminal.document(facts)
-    if not json:
-        _print(terminal, facts)
+    return facts
 
 
 def _options(text: str, activation: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from winit_cli.cli.guard import guarded
-from winit_cli.cli.options import RESULTS, Json, NoColor, Results
+from winit_cli.cli.options import RESULTS, Json, NoColor, Plugin, Results
 from winit_cli.cli.terminal import Terminal
 
 
@@ -28,13 +28,13 @@ class What(StrEnum):
 @guarded
 def list_(
     what: Annotated[What, typer.Argument(help="What to list.")],
+    plugin: Plugin = [],  # noqa: B006
     results: Results = RESULTS,
     json: Json = False,
     no_color: NoColor = False,
 ) -> None:
     """List the schemes, models, data sets or runs there are."""
-    rows = {What.schemes: _schemes, What.models: _models, What.data: _data}
-    found = _runs(results) if what is What.runs else rows[what]()
+    found = _runs(results) if what is What.runs else _rows(what, plugin)
     terminal = Terminal(json, no_color=no_color)
     terminal.document(found)
     if not found:
@@ -46,6 +46,13 @@ def list_(
     for row in found:
         table.add_row(*(escape(str(value)) for value in row.values()))
     terminal.print(table)
+
+
+def _rows(what: What, plugin: list[str]) -> list[dict[str, Any]]:
+    from winit_cli.plugins import plugged
+
+    with plugged(plugin):
+        return {What.schemes: _schemes, What.models: _models, What.data: _data}[what]()
 
 
 def _schemes() -> list[dict[str, Any]]:

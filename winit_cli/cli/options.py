@@ -16,6 +16,16 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N
 Engine = Annotated[str | None, typer.Option("--engine", help="auto or serial; default: the config's.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Train everything again, in a sibling directory.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Plugin = Annotated[
+    list[str],
+    typer.Option("--plugin", metavar="FILE.py", help="Python file whose schemes, models, data sets, losses to add."),
+]
+Model = Annotated[
+    str | None, typer.Option("--model", help="Another model: a name, or code of yours as FILE.py:NAME, which is run.")
+]
+Loss = Annotated[
+    str | None, typer.Option("--loss", help="A loss of your own, FILE.py:NAME; default: that of the data's task.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours (as does NO_COLOR).")]
 

@@ -10,8 +10,21 @@ import typer
 from rich.markup import escape
 
 from winit_cli.cli.guard import guarded
-from winit_cli.cli.options import RESULTS, Device, Engine, Fresh, Json, NoColor, Quiet, Results, Settings
-from winit_cli.cli.terminal import Terminal
+from winit_cli.cli.options import (
+    RESULTS,
+    Device,
+    Engine,
+    Fresh,
+    Json,
+    Loss,
+    Model,
+    NoColor,
+    Plugin,
+    Quiet,
+    Results,
+    Settings,
+)
+from winit_cli.cli.terminal import Terminal, prints_aside
 
 if TYPE_CHECKING:
     from winit_cli.config import Config
@@ -26,6 +39,9 @@ def run(
         list[str], typer.Argument(metavar="CONFIG…", help="A YAML file, or the name of a packaged one.")
     ],
     settings: Settings = [],  # noqa: B006
+    model: Model = None,
+    loss: Loss = None,
+    plugin: Plugin = [],  # noqa: B006
     results: Results = RESULTS,
     device: Device = "auto",
     engine: Engine = None,
@@ -35,11 +51,13 @@ def run(
     no_color: NoColor = False,
 ) -> None:
     """Run experiments: train what is missing, show the result. The same command resumes or shows again."""
-    from winit_cli.cli.sources import load
+    from winit_cli.cli.sources import Changes, load
+    from winit_cli.plugins import plugged
 
     terminal = Terminal(json, quiet, no_color)
-    loaded = [load(text, settings, engine) for text in configs]
-    documents = [execute(config, terminal, results, device, fresh) for config in loaded]
+    with plugged(plugin, model, loss):
+        loaded = [load(text, Changes(settings, engine, model, loss)) for text in configs]
+        documents = [execute(config, terminal, results, device, fresh) for config in loaded]
     terminal.document(documents[0][0] if len(documents) == 1 else [document for document, _ in documents])
     if any(failed for _, failed in documents):
         raise SystemExit(1)
@@ -57,10 +75,11 @@ def execute(
     from winit_cli.runner import run_plan
     from winit_cli.store.frames import read_run
 
-    plan = make_plan(config, resolve_device(device), download=True)
+    with prints_aside():
+        plan = make_plan(config, resolve_device(device), download=True)
     for note in [*spoken_notes(config), *dict.fromkeys(n for s in plan.settings for n in s.dataset.notes)]:
         terminal.note(note)
-    with reporting(terminal) as reporter:
+    with reporting(terminal) as reporter, prints_aside():
         result = run_plan(plan, results, reporter, fresh=fresh)
     for failure in result.failures[:FAILURES_SHOWN]:
         terminal.err.print(escape(failure), highlight=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,18 @@ def packaged() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def load(text: str, settings: list[str], engine: str | None) -> Config:
-    """Resolve the config that a command-line argument names, with its ``-s`` overrides.
+@dataclass(frozen=True)
+class Changes:
+    """What a command line changes of a config: ``-s`` settings, and options that stand for one."""
+
+    settings: list[str]
+    engine: str | None = None
+    model: str | None = None
+    loss: str | None = None
+
+
+def load(text: str, changes: Changes) -> Config:
+    """Resolve the config that a command-line argument names, with what the command line changes.
 
     Raises:
         UsageError, ConfigError: it does not exist or has faults.
@@ -33,19 +44,21 @@ def load(text: str, settings: list[str], engine: str | None) -> Config:
         if text not in shipped and not os.path.isdir(text):  # noqa: PTH112
             raise UsageError(f"no file '{text}' and no packaged config of that name; {known(text, shipped)}")
         path = shipped.get(text, path)
-    return resolve(read(path), settings, engine)
+    return resolve(read(path), changes)
 
 
-def resolve(document: Document, settings: list[str], engine: str | None) -> Config:
-    """Resolve a document with overrides from the command line."""
+def resolve(document: Document, changes: Changes) -> Config:
+    """Resolve a document with what the command line changes."""
     from winit_cli.config import override
     from winit_cli.config import resolve as resolve_document
     from winit_cli.config.override import assign
 
-    for setting in settings:
+    options = {("engine",): changes.engine, ("model", "name"): changes.model, ("train", "loss"): changes.loss}
+    for path, value in options.items():
+        if value is not None:
+            assign(document, path, value, f"--{path[-1] if path[0] != 'model' else 'model'} {value}")
+    for setting in changes.settings:
         override(document, setting)
-    if engine is not None:
-        assign(document, ("engine",), engine, f"--engine {engine}")
     return resolve_document(document)
 
 

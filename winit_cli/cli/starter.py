@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from winit_cli.cli.guard import guarded
-from winit_cli.cli.options import NoColor, Quiet
+from winit_cli.cli.options import NoColor, Plugin, Quiet
 from winit_cli.cli.terminal import Terminal
 from winit_cli.errors import StorageError, UsageError
 
@@ -51,11 +51,13 @@ def init(
 
 
 @guarded
-def schema() -> None:
+def schema(plugin: Plugin = []) -> None:  # noqa: B006
     """Print the JSON Schema of the YAML, for editors."""
     from winit_cli.config.json_schema import json_schema
+    from winit_cli.plugins import plugged
 
-    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
+    with plugged(plugin):
+        sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
 
 
 @guarded

@@ -23,7 +23,7 @@ VARIED = re.compile(r"@[^@=]+=")  # what vary: adds to a label; reports group by
 
 
 class EntryReader:
-    """Reads entries for a model with a given activation, the meaning of ``gain: auto``."""
+    """Reads entries for a model with a given activation, the meaning of ``gain: auto`` (``None``: unknown)."""
 
     def __init__(self, faults: Faults, activation: str | None) -> None:
         self.faults = faults
@@ -142,15 +142,18 @@ class EntryReader:
     def _resolved(self, options: Mapping[str, Any], path: Path_) -> dict[str, Any]:
         """Replace activations by their gains: ``auto`` is the model's activation."""
         resolved = dict(options)
-        if self.activation is None:
-            return resolved
+        for key in ("gain", "nonlinearity"):
+            if options.get(key) == "auto" and self.activation is None:
+                meant = f"{key}: auto means the model's activation, which this model does not name"
+                self.faults.add((*path, key), f"{meant}; name it, e.g. {key}: relu")
+                return resolved
         if isinstance(options.get("gain"), str):
-            resolved["gain"] = gain(self.activation if options["gain"] == "auto" else options["gain"])
+            resolved["gain"] = gain(str(self.activation) if options["gain"] == "auto" else options["gain"])
         if options.get("nonlinearity") == "auto":
             resolved["nonlinearity"] = self.activation
             if self.activation not in IN_TORCH:
                 self.faults.add(
                     (*path, "nonlinearity"),
-                    f"torch has no kaiming gain for '{self.activation}'; {known(self.activation, IN_TORCH)}",
+                    f"torch has no kaiming gain for '{self.activation}'; {known(str(self.activation), IN_TORCH)}",
                 )
         return resolved

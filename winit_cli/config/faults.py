@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -14,6 +15,8 @@ from winit_cli.tables import LARGEST_NUMBER, RowT, find
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+CODE = re.compile(r"\.py(:\w*)?$")
+CODE_OPTIONS = {"model": "--model", "loss": "--loss"}
 WORDS = {  # pydantic's words, and ours
     "Input should be": "must be",
     "a valid integer": "a whole number",
@@ -78,7 +81,8 @@ class Faults:
         try:
             return find(rows, name, kind)
         except UsageError as error:
-            self.add(path, str(error))
+            is_code = CODE.search(name) is not None and kind in CODE_OPTIONS
+            self.add(path, _never_loaded(name, CODE_OPTIONS[kind]) if is_code else str(error))
             return None
 
     def _detail(self, cls: type[BaseModel], detail: Any, path: Path_) -> None:
@@ -93,6 +97,10 @@ class Faults:
             if isinstance(location[-1], int) and location not in self.document.places:
                 location = location[:-1]  # one value that stands for a list of one
             self.add(location, _message(detail))
+
+
+def _never_loaded(name: str, option: str) -> str:
+    return f"{brief(name)} is code, which a YAML alone never loads; name it on the command line too: {option} {name}"
 
 
 def dotted(path: Path_) -> str:

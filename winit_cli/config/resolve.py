@@ -13,6 +13,7 @@ from winit_cli.config.plain_yaml import Path_
 from winit_cli.config.schema import NAME, Entry, Experiment, General, Measure, SchemeEntry, Train, slug
 from winit_cli.data import DATASETS
 from winit_cli.errors import known
+from winit_cli.losses import LOSSES
 from winit_cli.models import MODELS
 from winit_cli.tables import Strict, options_of
 
@@ -29,7 +30,7 @@ def experiment(document: Document, faults: Faults) -> Experiment | None:
     if raw.get("claims") not in (None, []):
         faults.add(("claims",), "this version of winit decides no claims; remove them")
     model, data = _model(raw, faults), _data(raw, faults)
-    train = faults.model(Train, _section(raw, "train"), ("train",))
+    train = _train(raw, faults)
     measure = faults.model(Measure, _section(raw, "measure"), ("measure",))
     schemes = _schemes(raw, model, faults)
     baseline = _baseline(raw, schemes, faults)
@@ -62,6 +63,14 @@ def _general(document: Document, faults: Faults) -> General | None:
     stem = Path(document.source).stem
     given.setdefault("name", stem if NAME.fullmatch(stem) else "experiment")
     return faults.model(General, given, ())
+
+
+def _train(raw: Mapping[str, Any], faults: Faults) -> Train | None:
+    train = faults.model(Train, _section(raw, "train"), ("train",))
+    if train is None or train.loss is None:
+        return train
+    row = faults.row(LOSSES, train.loss, "loss", ("train", "loss"))
+    return None if row is None else train.model_copy(update={"loss": row.name})
 
 
 def _model(raw: Mapping[str, Any], faults: Faults) -> Entry | None:
@@ -102,7 +111,8 @@ def _schemes(raw: Mapping[str, Any], model: Entry | None, faults: Faults) -> tup
         path = () if given is None else ("schemes",)
         faults.add(path, f"'schemes' {what}; list at least one, e.g. schemes: [kaiming_normal, zeros]")
         return ()
-    reader = EntryReader(faults, MODELS[model.name].activation(model.options) if model else None)
+    # without a valid model nothing is trained, and any activation will do to find the other faults
+    reader = EntryReader(faults, MODELS[model.name].activation(model.options) if model else "relu")
     entries: dict[int, SchemeEntry] = {}
     for index, value in enumerate(given):
         entry = reader.entry(value, ("schemes", index))

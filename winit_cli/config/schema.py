@@ -54,8 +54,10 @@ Beta = Annotated[Number, Field(ge=0, lt=1)]
 
 
 class Train(Strict):
-    """How every trial is trained. ``steps`` or ``epochs``, not both; 200 steps if neither."""
+    """How every trial is trained. ``steps`` or ``epochs``, not both; 200 steps if neither. ``loss`` is that of the
+    data's task if not named."""
 
+    loss: str | None = None
     optimizer: Optimizer = "sgd"
     lr: Rates = (0.05,)
     momentum: Annotated[Number, Field(ge=0, lt=1)] | None = None

@@ -28,14 +28,14 @@ class Targets:
     steps: int = 0
 
 
-def check_inputs(arrays: Mapping[str, Array]) -> tuple[Array, Array]:
-    """x_train and x_test as float32.
+def check_inputs(arrays: Mapping[str, Array], *, tokens: bool = False) -> tuple[Array, Array]:
+    """x_train and x_test as float32, or as int64 where they hold tokens.
 
     Raises:
         DataError: shapes or lengths that do not fit, or values that are not finite.
     """
     for name in ("x_train", "x_test"):
-        if arrays[name].ndim not in (2, 3, 4):
+        if arrays[name].ndim < 2:
             raise DataError(
                 f"{name} has shape {arrays[name].shape}, expected (N, features), (N, time, features) "
                 f"or (N, channels, height, width)"
@@ -47,7 +47,24 @@ def check_inputs(arrays: Mapping[str, Array]) -> tuple[Array, Array]:
         )
     for part in ("train", "test"):
         _check_lengths(arrays, part)
-    return _finite("x_train", train), _finite("x_test", test)
+    read = _tokens if tokens else _finite
+    return read("x_train", train), read("x_test", test)
+
+
+def _tokens(name: str, array: Array) -> Array:
+    """The array as int64, if it holds whole numbers from 0."""
+    whole = _finite(name, array)
+    bad = (whole < 0) | (whole != np.round(whole))
+    if bad.any():
+        raise DataError(
+            f"{name} has values that are no tokens: {int(bad.sum())} of {bad.size}, the first {array[bad][0]} at index "
+            f"{_first(bad)}; expected whole numbers from 0"
+        )
+    return array.astype(np.int64)
+
+
+def _first(bad: Array) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
 
 
 def _check_lengths(arrays: Mapping[str, Array], part: str) -> None:
@@ -63,21 +80,20 @@ def _finite(name: str, array: Array) -> Array:
         single = array.astype(np.float32)
     bad = ~np.isfinite(single)
     if bad.any():
-        first = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
         raise DataError(
-            f"{name} has NaN or infinite values: {int(bad.sum())} of {bad.size}, the first at index {first}; "
+            f"{name} has NaN or infinite values: {int(bad.sum())} of {bad.size}, the first at index {_first(bad)}; "
             f"expected finite 32-bit floats"
         )
     return single
 
 
-def check_targets(arrays: Mapping[str, Array], task: Task) -> Targets:
+def check_targets(arrays: Mapping[str, Array], task: Task, *, tokens: bool = False) -> Targets:
     """y_train and y_test as the task wants them.
 
     Raises:
         DataError: wrong dimensions, values not finite, or labels other than 0..C-1.
     """
-    return _values(arrays) if task == "regression" else _classes(arrays)
+    return _values(arrays) if task == "regression" else _classes(arrays, tokens)
 
 
 def _values(arrays: Mapping[str, Array]) -> Targets:
@@ -92,9 +108,10 @@ def _columns(name: str, y: Array) -> Array:
     return y.reshape(len(y), -1)
 
 
-def _classes(arrays: Mapping[str, Array]) -> Targets:
+def _classes(arrays: Mapping[str, Array], tokens: bool) -> Targets:
     shape = arrays["x_train"].shape
-    train, test = (_labels(name, arrays[name], shape) for name in ("y_train", "y_test"))
+    steps = shape[1] if tokens or len(shape) == 3 else 0
+    train, test = (_labels(name, arrays[name], steps) for name in ("y_train", "y_test"))
     _check_same_columns(train, test)
     classes = _count_classes(train)
     if test.min() < 0 or test.max() >= classes:
@@ -104,11 +121,10 @@ def _classes(arrays: Mapping[str, Array]) -> Targets:
     return Targets(train, test, outputs=classes, steps=train.shape[1] if train.ndim == 2 else 0)
 
 
-def _labels(name: str, y: Array, input_shape: tuple[int, ...]) -> Array:
-    """Labels as int64, (N,) or, for inputs (N, T, F), (N, K) with K at most T."""
-    per_step = len(input_shape) == 3
-    if y.ndim != 1 and not (per_step and y.ndim == 2 and y.shape[1] <= input_shape[1]):
-        wanted = f"(N,) or (N, K) with K at most the {input_shape[1]} time steps" if per_step else "(N,)"
+def _labels(name: str, y: Array, steps: int) -> Array:
+    """Labels as int64, (N,) or, for sequences of so many time steps, (N, K) with K at most these."""
+    if y.ndim != 1 and not (y.ndim == 2 and y.shape[1] <= steps):
+        wanted = f"(N,) or (N, K) with K at most the {steps} time steps" if steps else "(N,)"
         raise DataError(f"{name} has shape {y.shape}, expected {wanted} for classification")
     if y.dtype.kind == "f":
         whole = _finite(name, y)

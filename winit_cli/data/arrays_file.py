@@ -62,6 +62,15 @@ def _array(archive: Any, name: str) -> NDArray[Any]:
         raise DataError(f"{name} is damaged ({error}); write the file again") from error
     if not isinstance(array, np.ndarray):
         raise DataError(f"{name} is not an array; write the file with numpy.savez")
+    return numeric(name, array)
+
+
+def numeric(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """The array, if it holds numbers and at least one.
+
+    Raises:
+        DataError: it does not.
+    """
     if array.dtype.kind not in "fiub":
         raise DataError(f"{name} has type {array.dtype}, expected floats, integers or booleans")
     if array.size == 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,8 +25,8 @@ CONSTANT_LOSS_EXAMPLES = 5000
 class Part:
     """Examples and their targets.
 
-    ``x`` is float32 of shape (N, *input_shape). ``y`` is int64 of shape (N,) or (N, K) for
-    classification and float32 of shape (N, O) for regression.
+    ``x`` is float32 of shape (N, *input_shape), or int64 where it holds tokens. ``y`` is int64 of shape (N,) or
+    (N, K) for classification and float32 of shape (N, O) for regression.
     """
 
     x: Tensor
@@ -38,7 +39,8 @@ class Dataset:
 
     ``outputs`` is the number of classes, or of target columns. ``target_steps`` is 0 for one target
     per example and K where each of the last K time steps has one. ``fingerprint`` is the SHA-256 of
-    what training sees, computed unless given. ``notes`` are to be said aloud.
+    what training sees, computed unless given. ``notes`` are to be said aloud. ``vocabulary`` is 0, or the number
+    of tokens where ``x`` holds tokens.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Dataset:
     fingerprint: str = ""
     source: Source = "file"
     notes: tuple[str, ...] = ()
+    vocabulary: int = 0
 
     def __post_init__(self) -> None:
         if not self.fingerprint:
@@ -60,6 +63,21 @@ class Dataset:
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one example: (F,), (T, F) or (C, H, W)."""
         return tuple(self.train.x.shape[1:])
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    """A data set: its loader, one line about it, its other names, and how to fetch its files if that is needed.
+
+    ``source`` is the SHA-256 of the code of a data set that is not winit's own.
+    """
+
+    name: str
+    load: Callable[..., Dataset]
+    summary: str = ""
+    aliases: tuple[str, ...] = ()
+    download: Callable[[], None] | None = None
+    source: str = ""
 
 
 def _fingerprint(data: Dataset) -> str:
@@ -73,7 +91,7 @@ def _fingerprint(data: Dataset) -> str:
 
 
 def constant_loss(dataset: Dataset) -> float:
-    """Loss of the best constant predictor on the first 5,000 training examples.
+    """Cross-entropy or mean squared error of the best constant predictor on the first 5,000 training examples.
 
     Classification: the entropy ``-sum p ln p`` of the class frequencies, in nats, over all scored
     steps. Regression: the mean squared deviation from each column's mean.

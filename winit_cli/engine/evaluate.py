@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from winit_cli.data.dataset import Part
 
-Task = Literal["classification", "regression"]
 EVALUATED_AT_ONCE = 1000
 
 
-def loss_of(out: Tensor, y: Tensor, task: Task) -> Tensor:
-    """Mean cross-entropy of logits (B, C) or (B, K, C) against classes, or mean squared error."""
-    if task == "regression":
-        return F.mse_loss(out, y)
-    return F.cross_entropy(out.reshape(-1, out.shape[-1]), y.reshape(-1))
+@dataclass(frozen=True)
+class Scoring:
+    """Loss and accuracy of outputs and targets, both means over the batch."""
+
+    loss: Callable[[Tensor, Tensor], Tensor]
+    accuracy: Callable[[Tensor, Tensor], Tensor]
 
 
 def accuracy_of(out: Tensor, y: Tensor) -> Tensor:
     """Share of targets whose class has the largest logit, in double precision: 0.937 and not 0.93699998."""
     return (out.argmax(dim=-1) == y).double().mean()
+
+
+def no_accuracy(out: Tensor, y: Tensor) -> Tensor:
+    """NaN, for regression and for outputs that are no logits."""
+    return torch.full((), float("nan"), dtype=torch.float64, device=out.device)
 
 
 def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[object]:
@@ -34,16 +39,15 @@ def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[o
     return contextlib.nullcontext()
 
 
-def evaluate(model: nn.Module, part: Part, task: Task, precision: str = "fp32") -> tuple[Tensor, Tensor]:
-    """Loss and accuracy (NaN for regression) over a whole part in evaluation mode, as 0-d double tensors."""
+def evaluate(model: nn.Module, part: Part, scoring: Scoring, precision: str = "fp32") -> tuple[Tensor, Tensor]:
+    """Loss and accuracy over a whole part in evaluation mode, as 0-d double tensors."""
     total = torch.zeros(2, dtype=torch.float64, device=part.x.device)
     was_training = model.training
     model.eval()
     with torch.no_grad(), autocast(precision, part.x.device.type):
         for x, y in zip(torch.split(part.x, EVALUATED_AT_ONCE), torch.split(part.y, EVALUATED_AT_ONCE), strict=True):
             out = model(x)
-            right = accuracy_of(out, y) if task == "classification" else out.new_tensor(float("nan"))
-            total += len(x) * torch.stack([loss_of(out, y, task).double(), right.double()])
+            total += len(x) * torch.stack([scoring.loss(out, y).double(), scoring.accuracy(out, y)])
     model.train(was_training)
     loss, right = total / len(part.x)
     return loss, right

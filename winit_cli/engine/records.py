@@ -35,10 +35,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Norms:
-    """The gradient norm of every parameter, in the model's order, after ``step`` updates."""
+    """The gradient norm of every parameter, in the model's order, after ``step`` updates; ``None`` if frozen."""
 
     step: int
-    values: list[float]
+    values: list[float | None]
 
 
 @dataclass(frozen=True)

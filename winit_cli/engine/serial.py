@@ -6,24 +6,27 @@ P parameters, B batch.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from winit_cli.data.dataset import Dataset, Part, constant_loss
+from winit_cli.data.dataset import Dataset, Part
 from winit_cli.engine.batches import batches
-from winit_cli.engine.evaluate import accuracy_of, autocast, evaluate, loss_of
+from winit_cli.engine.evaluate import Scoring, accuracy_of, autocast, evaluate, no_accuracy
 from winit_cli.engine.optimizer import make_optimizer, rate_factor
 from winit_cli.engine.records import Array, Chunk, Finished, Split, Started
 from winit_cli.engine.tape import Tape
 from winit_cli.engine.units import first_units
-from winit_cli.models import MODELS, construct
 from winit_cli.plan import Trial
 from winit_cli.schemes.apply import initialize
 from winit_cli.schemes.audit import audit, init_hash
 
+if TYPE_CHECKING:
+    from winit_cli.plan import Setting
+
 FINAL_TRAIN_EXAMPLES = 5000
-LEARNED = 0.99  # of the best constant predictor's loss; at or above it a trial is stuck
+LEARNED = 0.01  # of the best constant predictor's loss; a trial that is not better by so much is stuck
 
 Scores = tuple[Tensor, Tensor]
 
@@ -33,47 +36,54 @@ def train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Finis
 
     Yields ``Started``, then a ``Chunk`` whenever the test part has been measured, then ``Finished``.
     """
-    setting = trial.setting
+    setting, seed = trial.setting, trial.seed
     train, steps = setting.train, setting.steps
-    entry = setting.experiment.model
-    model = construct(MODELS[entry.name], setting.task, entry.options, trial.seed)
-    assignments = initialize(model, trial.entry.recipe, trial.seed)
+    model = setting.build(seed)
+    assignments = initialize(model, trial.entry.recipe, seed)
     records = audit(assignments)
     yield Started(records, init_hash(records), first_units(model, setting.task.input_shape))
 
     model.to(setting.device)
-    parameters = list(model.parameters())
-    optimizer = make_optimizer(parameters, train, trial.lr)
-    order = batches(trial.seed, len(data.train.x), train.batch_size)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = make_optimizer(trained, train, trial.lr)
+    order = batches(seed, len(data.train.x), train.batch_size)
     tape = Tape(steps, setting.every, setting.test_every, setting.device)
+    scoring = Scoring(setting.loss.function, accuracy_of if setting.has_accuracy else no_accuracy)
     finals: dict[Split, Scores] = {}
     precision = setting.experiment.general.precision
     for step in range(steps + 1):
-        if tape.tests(step):
-            for split, part in _held_out(data).items():
-                tape.point(step, split, *evaluate(model, part, data.task, precision))
-        if step == steps:  # before the batch below, whose forward pass would move batch-norm statistics
-            finals = _finals(model, data, precision)
+        with setting.model.drawing(seed, "evaluate", step):
+            if tape.tests(step):
+                for split, part in _held_out(data).items():
+                    tape.point(step, split, *evaluate(model, part, scoring, precision))
+            if step == steps:  # before the batch below, whose forward pass would move batch-norm statistics
+                finals = _finals(model, data, scoring, precision)
         index = next(order)
         x, y = data.train.x[index], data.train.y[index]
-        with autocast(precision, x.device.type):
-            out = model(x)
-            loss = loss_of(out, y, data.task)
-        loss.backward()  # type: ignore[no-untyped-call]
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        with setting.model.drawing(seed, "step", step):
+            with autocast(precision, x.device.type):
+                out = model(x)
+                loss = scoring.loss(out, y)
+            loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
         norms = torch.stack(torch._foreach_norm(gradients, 2, torch.float64))
         tape.watch(step, torch.stack([loss.detach(), *(final[0] for final in finals.values())]), norms)
         if tape.measures(step):
-            right = accuracy_of(out, y) if data.task == "classification" else loss.new_tensor(float("nan"))
-            tape.point(step, "train", loss.detach(), right)
-            tape.gradients(step, norms)
+            tape.point(step, "train", loss.detach(), scoring.accuracy(out, y))
+            tape.gradients(step, _of_all(norms, model))
         if tape.tests(step):
             yield tape.chunk(step)
             if tape.diverged_step is not None:
                 break
         if step < steps:
-            _update(optimizer, parameters, trial.lr * rate_factor(step, train), train.clip_norm)
-    yield _finished(tape.diverged_step, finals, data, first_units(model, setting.task.input_shape))
+            _update(optimizer, trained, trial.lr * rate_factor(step, train), train.clip_norm)
+    yield _finished(tape.diverged_step, finals, setting, first_units(model, setting.task.input_shape))
+
+
+def _of_all(norms: Tensor, model: nn.Module) -> Tensor:
+    """The norms (P,) in the order of all parameters; NaN for frozen ones, which have no gradient."""
+    trained = torch.tensor([parameter.requires_grad for parameter in model.parameters()], device=norms.device)
+    return norms if trained.all() else norms.new_full(trained.shape, float("nan")).masked_scatter(trained, norms)
 
 
 def _update(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], lr: float, clip: float | None) -> None:
@@ -89,25 +99,24 @@ def _held_out(data: Dataset) -> dict[Split, Part]:
     return {"test": data.test} if data.val is None else {"val": data.val, "test": data.test}
 
 
-def _finals(model: nn.Module, data: Dataset, precision: str) -> dict[Split, Scores]:
+def _finals(model: nn.Module, data: Dataset, scoring: Scoring, precision: str) -> dict[Split, Scores]:
     first = Part(data.train.x[:FINAL_TRAIN_EXAMPLES], data.train.y[:FINAL_TRAIN_EXAMPLES])
     parts: dict[Split, Part] = {"train": first, **_held_out(data)}
-    return {split: evaluate(model, part, data.task, precision) for split, part in parts.items()}
+    return {split: evaluate(model, part, scoring, precision) for split, part in parts.items()}
 
 
-def _finished(diverged_step: int | None, finals: dict[Split, Scores], data: Dataset, units: Array) -> Finished:
+def _finished(diverged_step: int | None, finals: dict[Split, Scores], setting: Setting, units: Array) -> Finished:
     if diverged_step is not None:
         return Finished("diverged", "diverged", diverged_step, None, None, None, None, units)
     losses = {split: values[0].item() for split, values in finals.items()}
-    accuracy = finals["test"][1].item() if data.task == "classification" else None
-    learned = losses["train"] < LEARNED * constant_loss(data)
+    constant = setting.constant_loss
     return Finished(
         "ok",
-        "learned" if learned else "stuck",
+        "learned" if losses["train"] < constant - LEARNED * abs(constant) else "stuck",
         None,
         losses["train"],
         losses.get("val"),
         losses["test"],
-        accuracy,
+        finals["test"][1].item() if setting.has_accuracy else None,
         units,
     )

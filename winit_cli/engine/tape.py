@@ -42,7 +42,7 @@ class Tape:
         self._values.append(torch.stack([loss.double(), accuracy.double()]))
 
     def gradients(self, step: int, norms: Tensor) -> None:
-        """Record the gradient norms (P,)."""
+        """Record the gradient norms (P,), NaN for parameters that do not train."""
         self._norm_steps.append(step)
         self._norms.append(norms)
 
@@ -56,7 +56,11 @@ class Tape:
             for (at, split), (loss, accuracy) in zip(self._points, values, strict=True)
             if self._before_divergence(at)
         ]
-        kept = [Norms(at, row) for at, row in zip(self._norm_steps, norms, strict=True) if self._before_divergence(at)]
+        kept = [
+            Norms(at, [None if value != value else value for value in row])
+            for at, row in zip(self._norm_steps, norms, strict=True)
+            if self._before_divergence(at)
+        ]
         for taken in (self._points, self._values, self._norm_steps, self._norms):
             taken.clear()
         return Chunk(step, points, kept)

@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 
 from winit_cli.engine.records import Array
+from winit_cli.schemes.slots import LAYERS, slots
 
 UNITS = 8
 
@@ -17,10 +18,10 @@ def first_units(model: nn.Module, input_shape: tuple[int, ...]) -> Array:
 
     Pictures are kernels, and weights that read a whole image (channels, height, width); channels are averaged.
     """
-    weight = next((p for p in model.parameters() if p.dim() > 1), None)
-    if weight is None:
+    weights = [slot for slot in slots(model) if slot.kind in LAYERS and len(slot.shape) > 1]
+    if not weights:
         return np.zeros((0, 1), dtype=np.float32)
-    rows = weight.detach()[:UNITS].float().cpu().numpy()
+    rows = weights[0].parameter.detach()[:UNITS].float().cpu().numpy()
     flat = rows.reshape(len(rows), -1)
     if len(input_shape) == 3 and flat.shape[1] == math.prod(input_shape):
         rows = rows.reshape(len(rows), *input_shape)

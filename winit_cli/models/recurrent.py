@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from winit_cli.errors import UsageError
-from winit_cli.models.row import Model, Task
+from winit_cli.models.row import Model, Task, refuse_tokens
 from winit_cli.tables import PositiveInt
 
 
@@ -38,6 +38,7 @@ def _features(task: Task, model: str) -> int:
     Raises:
         UsageError: the inputs are neither sequences nor images.
     """
+    refuse_tokens(task, model)
     shape = task.input_shape
     if len(shape) == 2:
         return shape[1]

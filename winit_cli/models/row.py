@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from winit_cli.errors import UsageError
-from winit_cli.rng import DrawFrom, generator
+from winit_cli.foreign import blaming
+from winit_cli.rng import DrawFrom, forked, generator
 from winit_cli.tables import Strict, options_of
 
 ActivationName = Literal[
@@ -33,15 +36,18 @@ ActivationName = Literal[
 
 @dataclass(frozen=True)
 class Task:
-    """What a model must fit: the shape of one input, the number of outputs, and how many of the last
-    time steps have a target (0: one target per example)."""
+    """What a model must fit: the shape of one input, the number of outputs, how many of the last time steps have
+    a target (0: one target per example), and how many tokens there are (0: inputs are numbers)."""
 
     input_shape: tuple[int, ...]
     outputs: int
     target_steps: int = 0
+    vocabulary: int = 0
 
     def described(self) -> str:
         """The inputs in words, for messages."""
+        if self.vocabulary:
+            return f"tokens of shape {self.input_shape}, 0 to {self.vocabulary - 1}"
         names = {1: "vectors (features)", 2: "sequences (time, features)", 3: "images (channels, height, width)"}
         kind = names.get(len(self.input_shape), "arrays")
         return f"{kind} of shape {self.input_shape}"
@@ -50,7 +56,9 @@ class Task:
 @dataclass(frozen=True)
 class Model:
     """A named architecture. ``build(task, **options)`` returns the module; its options are the keyword-only
-    parameters of ``build``. ``activation(options)`` names what ``gain: auto`` means.
+    parameters of ``build``. ``activation(options)`` names what ``gain: auto`` means, or ``None``.
+    ``source`` is the SHA-256 of the code of a model that is not winit's own: such a model may draw from global
+    generators, in its constructor and in its forward pass.
 
     ``build`` raises ``UsageError`` where the data does not fit the architecture.
     """
@@ -58,13 +66,18 @@ class Model:
     name: str
     summary: str
     build: Callable[..., nn.Module]
-    activation: Callable[[Mapping[str, Any]], str] = lambda options: str(options["activation"])
+    activation: Callable[[Mapping[str, Any]], str | None] = lambda options: str(options["activation"])
     aliases: tuple[str, ...] = ()
+    source: str = ""
 
     @property
     def options(self) -> type[Strict]:
         """The pydantic model of its options."""
         return options_of(self.build)
+
+    def drawing(self, *key: str | int) -> contextlib.AbstractContextManager[None]:
+        """Where the model's code runs: global generators start from ``key`` if it might draw from them."""
+        return forked(*key) if self.source else contextlib.nullcontext()
 
 
 def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -75,8 +88,15 @@ def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
     return function
 
 
+def refuse_tokens(task: Task, model: str) -> None:
+    """Raise ``UsageError`` where the inputs are tokens, for which ``model`` has no embedding."""
+    if task.vocabulary:
+        raise UsageError(f"{model} reads numbers, but the data has {task.described()}; use a model with an embedding")
+
+
 def refuse_target_steps(task: Task, model: str) -> None:
     """Raise ``UsageError`` where the data has a target at several time steps, which ``model`` cannot give."""
+    refuse_tokens(task, model)
     if task.target_steps:
         raise UsageError(
             f"{model} gives one output per example, but the data has targets at the last {task.target_steps} "
@@ -84,8 +104,26 @@ def refuse_target_steps(task: Task, model: str) -> None:
         )
 
 
-def construct(model: Model, task: Task, options: dict[str, Any], seed: int) -> nn.Module:
-    """Build a model whose constructor draws from the generator ``(seed, "build")``, not from the global one."""
+def construct(
+    model: Model, task: Task, options: Mapping[str, Any], seed: int, example: torch.Tensor | None = None
+) -> nn.Module:
+    """Build a model whose constructor draws from the generator ``(seed, "build")``, not from the global one.
+
+    Lazy modules get their shapes from a forward pass of ``example`` (B, *input_shape).
+    """
     source = generator(seed, "build")
-    with DrawFrom(lambda filled: source):
-        return model.build(task, **options)
+    with model.drawing(seed, "build"), DrawFrom(lambda filled: source):
+        built = model.build(task, **options)
+        if example is not None:
+            materialize(built, example)
+    return built
+
+
+def materialize(module: nn.Module, example: torch.Tensor) -> None:
+    """Give the parameters of lazy modules their shapes by one forward pass in evaluation mode."""
+    if any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers())):
+        was_training = module.training
+        module.eval()
+        with torch.no_grad(), blaming(f"the first forward pass of {type(module).__name__}"):
+            module(example)
+        module.train(was_training)

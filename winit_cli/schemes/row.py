@@ -35,22 +35,24 @@ class Scheme:
     recurrent weight, or one group of a grouped convolution. ``moments(shape, **options)`` says what to
     expect of it. The options are the keyword-only parameters of ``fill``, named as torch names them.
     ``dims`` bounds the number of dimensions of a block that it can fill. ``check(options)`` returns what is
-    wrong with options that are valid one by one.
+    wrong with options that are valid one by one. ``source`` is the SHA-256 of the code of a scheme that is not
+    winit's own.
     """
 
     name: str
-    family: str
-    summary: str
-    formula: str
-    paper: str
-    torch_call: str
     fill: Callable[..., Any]
-    moments: Callable[..., Moments]
+    family: str = "plug-in"
+    summary: str = ""
+    formula: str = ""
+    paper: str = ""
+    torch_call: str = ""
+    moments: Callable[..., Moments] = lambda shape, **options: Moments(std=None, mean=None)
     dims: tuple[int, int] = (0, 99)
     aliases: tuple[str, ...] = ()
     pitfalls: tuple[str, ...] = ()
     check: Callable[[Mapping[str, Any]], str | None] = lambda options: None
     own_biases: bool = False
+    source: str = ""
 
     @property
     def options(self) -> type[Strict]:
@@ -66,7 +68,7 @@ class Scheme:
             (2, 2): "linear, recurrent, embedding weights",
             (3, 5): "conv weights",
         }
-        return names[self.dims]
+        return names.get(self.dims, f"parameters of {self.dims[0]} to {self.dims[1]} dimensions")
 
     def can_fill(self, shape: Sequence[int]) -> bool:
         """Whether a block of this shape is something it can fill."""

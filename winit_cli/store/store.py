@@ -108,7 +108,12 @@ class Store:
     def chunk(self, trial: int, chunk: Chunk) -> None:
         """Enter the measurements of a chunk."""
         points = [(trial, p.step, p.split, p.loss, p.accuracy) for p in chunk.points]
-        norms = [(trial, n.step, position, value) for n in chunk.norms for position, value in enumerate(n.values)]
+        norms = [
+            (trial, n.step, position, value)
+            for n in chunk.norms
+            for position, value in enumerate(n.values)
+            if value is not None
+        ]
         with refusals(self.directory):
             self._begin()
             self.connection.executemany("INSERT INTO curves VALUES (?,?,?,?,?)", points)

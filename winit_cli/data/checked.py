@@ -1,0 +1,42 @@
+"""A data set that a plug-in made, checked as winit's own are."""
+
+from __future__ import annotations
+
+import torch
+
+from winit_cli.data.dataset import Dataset, Part
+from winit_cli.errors import DataError
+
+
+def checked(data: object, name: str) -> Dataset:
+    """The data set, if training can use it as it is.
+
+    Raises:
+        DataError: it is none, or a part has another type, shape or range than it says; the message names it.
+    """
+    if not isinstance(data, Dataset):
+        raise DataError(f"{name} returned {type(data).__name__}, expected winit.dataset(x_train, y_train, …)")
+    parts = {"train": data.train, "test": data.test} | ({"val": data.val} if data.val is not None else {})
+    for which, part in parts.items():
+        _check_part(part, f"{name}, {which} part", data)
+    return data
+
+
+def _check_part(part: Part, where: str, data: Dataset) -> None:
+    x, y = part.x, part.y
+    wanted = torch.int64 if data.vocabulary else torch.float32
+    if x.dtype != wanted or tuple(x.shape[1:]) != data.input_shape:
+        raise DataError(
+            f"{where}: x is {x.dtype} of shape {tuple(x.shape)}, expected {wanted} (N, {data.input_shape}); use "
+            "winit.dataset(…), which converts"
+        )
+    if len(x) == 0 or len(x) != len(y):
+        raise DataError(f"{where}: x has {len(x)} examples and y {len(y)}, expected as many and at least one")
+    if not torch.isfinite(x).all() or not torch.isfinite(y).all():
+        raise DataError(f"{where}: NaN or infinite values; expected finite ones")
+    if data.task == "classification":
+        if y.dtype != torch.int64 or int(y.min()) < 0 or int(y.max()) >= data.outputs:
+            raise DataError(f"{where}: y is {y.dtype}, expected int64 classes from 0 to {data.outputs - 1}")
+    elif y.dtype != torch.float32 or tuple(y.shape) != (len(x), data.outputs):
+        shape = tuple(y.shape)
+        raise DataError(f"{where}: y is {y.dtype} of shape {shape}, expected float32 ({len(x)}, {data.outputs})")

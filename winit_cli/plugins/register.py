@@ -1,0 +1,172 @@
+"""Enter rows from outside into the tables, for as long as a command or a call lasts."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from winit_cli.data import DATASETS, DatasetRow
+from winit_cli.foreign import ForeignError, blaming, is_library, place_of_function, shown_path
+from winit_cli.losses import LOSSES, Loss
+from winit_cli.models import MODELS, Model
+from winit_cli.models.adapt import adapt
+from winit_cli.plugins.checks import check_name, check_scheme, check_signature
+from winit_cli.plugins.load import is_code, load, member, split
+from winit_cli.plugins.source import source_hash
+from winit_cli.schemes import SCHEMES, Scheme
+
+# what a plug-in calls its rows: the table they go to, what they are, the word for one
+KINDS: dict[str, tuple[dict[str, Any], type, str]] = {
+    "SCHEMES": (SCHEMES, Scheme, "scheme"),
+    "MODELS": (MODELS, Model, "model"),
+    "DATASETS": (DATASETS, DatasetRow, "data set"),
+    "LOSSES": (LOSSES, Loss, "loss"),
+}
+GROUPS = {"winit.schemes": "SCHEMES", "winit.models": "MODELS", "winit.data": "DATASETS"}
+
+
+@contextlib.contextmanager
+def plugged(
+    files: Iterable[str] = (), model: str | None = None, loss: str | None = None, *, installed: bool = True
+) -> Iterator[None]:
+    """The tables with the rows of plug-in files, of installed packages, and of ``net.py:Net`` named as such.
+
+    Raises:
+        ForeignError: a plug-in is at fault; the message has its file and line.
+        UsageError: there is no such file.
+    """
+    with _as_before():
+        if installed:
+            _register_installed()
+        modules: dict[Path, ModuleType] = {}
+        for text in files:
+            path = Path(text)
+            modules[path] = load(path)
+            register(modules[path], path)
+        for named, kind in ((model, "MODELS"), (loss, "LOSSES")):
+            if named is not None and is_code(named):
+                _register_member(named, kind, modules)
+        yield
+
+
+@contextlib.contextmanager
+def _as_before() -> Iterator[None]:
+    """Tables, search path and modules of users as they were, however it ends."""
+    tables = [(rows, dict(rows)) for rows, _, _ in KINDS.values()]
+    path, modules, quiet = list(sys.path), set(sys.modules), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # no caches beside a user's files, and no older text from them
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        for rows, before in tables:
+            rows.clear()
+            rows.update(before)
+        if sys.path != path:  # code was loaded: it must be read again next time
+            for name in set(sys.modules) - modules:
+                if (file := getattr(sys.modules[name], "__file__", None)) and not is_library(file):
+                    del sys.modules[name]
+        sys.path[:], sys.dont_write_bytecode = path, quiet
+
+
+def register(module: ModuleType, path: Path) -> None:
+    """Enter the rows of a plug-in: its lists SCHEMES, MODELS, DATASETS and LOSSES."""
+    found = [kind for kind in KINDS if hasattr(module, kind)]
+    if not found:
+        raise ForeignError(f"{shown_path(path)} defines none of {', '.join(KINDS)}; list its rows in one of them")
+    for kind in found:
+        rows = getattr(module, kind)
+        _, row_type, _ = KINDS[kind]
+        if not isinstance(rows, list | tuple):
+            raise ForeignError(f"{shown_path(path)}: {kind} must be a list of winit.{row_type.__name__}, got {rows!r}")
+        for row in rows:
+            _enter(kind, row, shown_path(path), source_hash(path))
+
+
+def _enter(kind: str, row: Any, where: str, source: str) -> None:
+    rows, row_type, word = KINDS[kind]
+    if not isinstance(row, row_type):
+        raise ForeignError(f"{where}: {kind} holds {row!r}, expected winit.{row_type.__name__}(…)")
+    assert isinstance(row, Scheme | Model | DatasetRow | Loss)
+    check_name(row, rows, word, f"{where}: ")
+    rows[str(row.name)] = _CHECKED[kind](row, source)
+
+
+def _scheme(row: Scheme, source: str) -> Scheme:
+    check_scheme(row)
+    return replace(row, source=source, summary=row.summary or _first_line(row.fill))
+
+
+def _model(row: Model, source: str) -> Model:
+    adapted = adapt(row.name, row.build, source, row.summary)
+    return replace(adapted, aliases=row.aliases)
+
+
+def _dataset(row: DatasetRow, source: str) -> DatasetRow:
+    check_signature(row.load, 0, f"data set {row.name}")
+    return replace(row, source=source, summary=row.summary or _first_line(row.load))
+
+
+def _loss(row: Loss, source: str) -> Loss:
+    if not callable(row.function):
+        raise ForeignError(f"loss {row.name} is {row.function!r}, expected a function of outputs and targets")
+    return replace(row, source=source, summary=row.summary or _first_line(row.function))
+
+
+_CHECKED: dict[str, Callable[[Any, str], Any]] = {
+    "SCHEMES": _scheme,
+    "MODELS": _model,
+    "DATASETS": _dataset,
+    "LOSSES": _loss,
+}
+
+
+def _first_line(function: Any) -> str:
+    return (getattr(function, "__doc__", None) or "").strip().partition("\n")[0]
+
+
+def _register_member(text: str, kind: str, modules: dict[Path, ModuleType]) -> None:
+    """``net.py:Net`` as a row of that name."""
+    path, name = split(text)
+    if path not in modules:
+        modules[path] = load(path)
+    target = member(modules[path], name, path)
+    source = source_hash(path)
+    if kind == "MODELS":
+        MODELS[text] = adapt(text, target, source)
+    else:
+        LOSSES[text] = _loss(Loss(text, _made(target, text)), source)
+
+
+def _made(target: Any, name: str) -> Any:
+    """A loss given as a class is made without arguments, as ``nn.HuberLoss`` is."""
+    if not isinstance(target, type):
+        return target
+    with blaming(f"{place_of_function(target)}{name}"):
+        return target()
+
+
+def _register_installed() -> None:
+    for group, kind in GROUPS.items():
+        for entry in entry_points(group=group):
+            _register_entry(entry, kind)
+
+
+def _register_entry(entry: EntryPoint, kind: str) -> None:
+    """A row, or a list of rows, that an installed package offers."""
+    package = entry.dist.name if entry.dist else entry.value
+    where = f"plug-in {entry.name} of the package {package}"
+    with blaming(f"{where} (mend or uninstall it): loading it"):
+        loaded = entry.load()
+    module = sys.modules[entry.module]
+    file = Path(module.__file__ or "").resolve()
+    own = file.parent if module.__package__ else file
+    for row in loaded if isinstance(loaded, list | tuple) else [loaded]:
+        _enter(kind, row, where, source_hash(file, own))

@@ -1,0 +1,101 @@
+"""One step of a user's own model or loss before any training, so that its faults come first and all trials can run.
+
+B batch, C classes, K target steps, O target columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from winit_cli.data.dataset import Dataset
+from winit_cli.errors import UsageError
+from winit_cli.foreign import blaming
+from winit_cli.losses import Loss
+from winit_cli.models import Model, Task, construct
+from winit_cli.schemes.slots import Slot, slots
+
+EVALUATED = 3  # examples, another number than in a batch
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """The parameters of the model, and the shape of its output for one example."""
+
+    slots: list[Slot]
+    output_shape: tuple[int, ...]
+
+
+def rehearse(
+    model: Model, options: Mapping[str, Any], task: Task, data: Dataset, loss: Loss, batch_size: int
+) -> Rehearsal:
+    """Build the model, train on one batch without an update, and evaluate a few examples.
+
+    Raises:
+        UsageError: it raises an error, or its output or loss is not what training needs.
+    """
+    x, y = data.train.x[:batch_size], data.train.y[:batch_size]
+    built = construct(model, task, options, seed=0, example=x)
+    parameters = slots(built)
+    if all(slot.frozen for slot in parameters):
+        raise UsageError(f"{model.name} has no parameter that trains")
+    with model.drawing(0, "rehearsal"):
+        out = _forward(built, model, x)
+        _check_output(out, y, data, loss, model.name)
+        _check_loss(out, y, loss, batch_size)
+        with torch.no_grad():
+            _forward(built.eval(), model, x[:EVALUATED])
+    return Rehearsal(parameters, tuple(out.shape[1:]))
+
+
+def _forward(built: nn.Module, model: Model, x: Tensor) -> Tensor:
+    with blaming(f"forward of {model.name}, given a batch of shape {tuple(x.shape)},"):
+        out = built(x)
+    if not isinstance(out, Tensor):
+        raise UsageError(
+            f"forward of {model.name} returned {_kind(out)}, expected one tensor; wrap it in a module that picks the "
+            "one to train on"
+        )
+    return out
+
+
+def _kind(out: object) -> str:
+    if isinstance(out, Mapping):
+        return f"a mapping with the keys {', '.join(map(str, out))}"
+    return f"a {type(out).__name__}"
+
+
+def _check_output(out: Tensor, y: Tensor, data: Dataset, loss: Loss, name: str) -> None:
+    if loss.source:  # a loss of the user's own takes what it takes
+        if out.dim() == 0 or len(out) != len(y):
+            raise UsageError(f"{name} gives {tuple(out.shape)} for {len(y)} examples, expected one row for each")
+        return
+    shape, wanted = tuple(out.shape), expected_output(data, len(y))
+    if shape != wanted and not (data.task == "regression" and wanted[1:] == (1,) and shape == wanted[:1]):
+        what = "a number for each target column" if data.task == "regression" else "a logit for each class"
+        raise UsageError(
+            f"{name} gives {shape} for a batch of {len(y)}, expected {wanted}: {what}; a parameter named output_size "
+            "or num_classes is given the number; another loss (--loss FILE.py:NAME) may take other outputs"
+        )
+
+
+def expected_output(data: Dataset, batch: int) -> tuple[int, ...]:
+    """(B, C), (B, K, C) with a target at K steps, or (B, O)."""
+    return (batch, data.target_steps, data.outputs) if data.target_steps else (batch, data.outputs)
+
+
+def _check_loss(out: Tensor, y: Tensor, loss: Loss, batch: int) -> None:
+    given = f"given outputs {tuple(out.shape)} and targets {tuple(y.shape)},"
+    with blaming(f"loss {loss.name}, {given}"):
+        value = loss.function(out, y)
+    if not isinstance(value, Tensor) or value.dim() != 0:
+        kind = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise UsageError(f"loss {loss.name}, {given} returned {kind}, expected a scalar: the mean over the batch")
+    if not value.requires_grad:
+        raise UsageError(f"loss {loss.name}, {given} does not depend on the parameters: there is nothing to train")
+    with blaming("the backward pass"):
+        value.backward()  # type: ignore[no-untyped-call]
