@@ -35,11 +35,13 @@ BELOW["resolved"] = {*BELOW["plan"], "plan"}
 BELOW["engine"] = {*BELOW["plan"], "plan"}
 BELOW["store"] = {"errors"}
 BELOW["stats"] = {*BELOW["store"], "store"}
+BELOW["pairs"] = {*BELOW["stats"], "stats"}
 BELOW["plots"] = {*BELOW["stats"], "stats"}
 BELOW["report"] = {*BELOW["plots"], "plots"}
-BELOW["runner"] = {*BELOW["engine"], "engine", "environment", "resolved", *BELOW["stats"], "stats"}
+BELOW["runner"] = {*BELOW["engine"], "engine", "environment", "resolved", *BELOW["stats"], "stats", "pairs"}
 BELOW["export"] = set(BELOW["runner"])
 BELOW["cli"] = set(BELOW)
+BELOW["api"] = set(BELOW)
 
 
 def _imports(path: Path) -> Iterator[str]:

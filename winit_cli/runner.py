@@ -19,6 +19,7 @@ from winit_cli.engine.serial import train_trial
 from winit_cli.environment import environment
 from winit_cli.errors import WinitError
 from winit_cli.foreign import described, place_of
+from winit_cli.pairs import comparisons
 from winit_cli.plan import Plan, Trial
 from winit_cli.resolved import resolved_config
 from winit_cli.stats import summarize
@@ -229,5 +230,7 @@ def _write_tables(plan: Plan, store: Store, progress: Progress) -> None:
     write_text(store.directory / "config.yaml", dump(resolved_config(plan)))
     for text in store.export():
         progress.note(text)
-    summary = summarize(read_run(store.directory).trials, plan.labels)
-    write_csv(store.directory / "summary.csv", list(summary.columns), summary.itertuples(index=False))
+    trials = read_run(store.directory).trials
+    against_baseline = comparisons(trials, plan.labels, plan.config.base.baseline)
+    for name, table in (("summary", summarize(trials, plan.labels)), ("comparisons", against_baseline)):
+        write_csv(store.directory / f"{name}.csv", list(table.columns), table.itertuples(index=False))

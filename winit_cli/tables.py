@@ -93,3 +93,13 @@ def options_of(function: Callable[..., Any]) -> type[Strict]:
     title = getattr(function, "__name__", "options")
     takes_more = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     return create_model(title, __base__=Open if takes_more else Strict, **fields)
+
+
+def spelled_options(cls: type[BaseModel]) -> str:
+    """``gain=1.0, mode=fan_in``; an option without a default stands alone."""
+    fields = cls.model_fields.items()
+    return ", ".join(name if field.is_required() else f"{name}={_spelled(field.default)}" for name, field in fields)
+
+
+def _spelled(value: Any) -> str:
+    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -57,32 +57,26 @@ def _rows(what: What, plugin: list[str]) -> list[dict[str, Any]]:
 
 def _schemes() -> list[dict[str, Any]]:
     from winit_cli.schemes import SCHEMES
+    from winit_cli.schemes.listed import listed
 
-    return [
-        {
-            "name": row.name,
-            "family": row.family,
-            "options": _options(row.options),
-            "fills": row.applies_to,
-            "summary": row.summary,
-            "aliases": ", ".join(row.aliases),
-        }
-        for row in SCHEMES.values()
-    ]
+    return listed(SCHEMES.values())
 
 
 def _models() -> list[dict[str, Any]]:
     from winit_cli.models import MODELS
+    from winit_cli.tables import spelled_options
 
-    return [{"name": row.name, "options": _options(row.options), "summary": row.summary} for row in MODELS.values()]
+    return [
+        {"name": row.name, "options": spelled_options(row.options), "summary": row.summary} for row in MODELS.values()
+    ]
 
 
 def _data() -> list[dict[str, Any]]:
     from winit_cli.data import DATASETS
-    from winit_cli.tables import options_of
+    from winit_cli.tables import options_of, spelled_options
 
     return [
-        {"name": row.name, "options": _options(options_of(row.load)), "summary": row.summary}
+        {"name": row.name, "options": spelled_options(options_of(row.load)), "summary": row.summary}
         for row in DATASETS.values()
     ]
 
@@ -106,13 +100,3 @@ def _runs(results: Path) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def _options(cls: Any) -> str:
-    """``gain=1.0, mode=fan_in``; an option without a default stands alone."""
-    fields = cls.model_fields.items()
-    return ", ".join(name if field.is_required() else f"{name}={_short(field.default)}" for name, field in fields)
-
-
-def _short(value: Any) -> str:
-    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -81,8 +81,7 @@ class Faults:
         try:
             return find(rows, name, kind)
         except UsageError as error:
-            is_code = CODE.search(name) is not None and kind in CODE_OPTIONS
-            self.add(path, _never_loaded(name, CODE_OPTIONS[kind]) if is_code else str(error))
+            self.add(path, _elsewhere(name, kind) or str(error))
             return None
 
     def _detail(self, cls: type[BaseModel], detail: Any, path: Path_) -> None:
@@ -99,8 +98,14 @@ class Faults:
             self.add(location, _message(detail))
 
 
-def _never_loaded(name: str, option: str) -> str:
-    return f"{brief(name)} is code, which a YAML alone never loads; name it on the command line too: {option} {name}"
+def _elsewhere(name: str, kind: str) -> str | None:
+    """What is said of a name that stands for code or an object rather than for a row."""
+    if name.startswith("python:"):
+        return f"{brief(name)} was given from Python as an object, which is in no file; run it from there"
+    if CODE.search(name) is None or kind not in CODE_OPTIONS:
+        return None
+    option = f"{CODE_OPTIONS[kind]} {name}"
+    return f"{brief(name)} is code, which a YAML alone never loads; name it on the command line too: {option}"
 
 
 def dotted(path: Path_) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor, nn
@@ -52,9 +52,14 @@ def initialize(model: nn.Module, recipe: Recipe, seed: int) -> list[Assignment]:
 
 
 def _fill(assignment: Assignment, source: Generator) -> None:
-    scheme = SCHEMES[assignment.use.scheme]
-    for block in assignment.slot.views():
+    """Draw on the CPU, where every device gets its bits from."""
+    scheme, slot = SCHEMES[assignment.use.scheme], assignment.slot
+    on_cpu = slot.parameter.device.type == "cpu"
+    drawn = slot if on_cpu else replace(slot, parameter=torch.empty_like(slot.parameter, device="cpu"))
+    for block in drawn.views():
         scheme.fill(block, source, **assignment.use.options)
+    if not on_cpu:
+        slot.parameter.copy_(drawn.parameter)
 
 
 def _reset(defaults: Sequence[Slot], seed: int) -> None:
@@ -71,7 +76,7 @@ def _reset(defaults: Sequence[Slot], seed: int) -> None:
 
 def _twin(module: nn.Module, parametrized: Sequence[str]) -> nn.Module:
     """A copy of a module, its parametrized weights plain."""
-    twin = copy.deepcopy(module)
+    twin = copy.deepcopy(module).cpu()
     if parametrized:  # undoing a parametrization changes the class, which the copy shares
         cls = type(twin)
         twin.__class__ = type(cls.__name__, cls.__bases__, dict(cls.__dict__))

@@ -1,0 +1,95 @@
+"""What ``winit.compare`` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from pandas import DataFrame
+
+from winit_cli.errors import UsageError, known
+from winit_cli.pairs import comparisons
+from winit_cli.plots import PLOTS, encode
+from winit_cli.report import write
+from winit_cli.stats import ranking, summarize
+from winit_cli.store.frames import RunFrames
+
+SHOWN = ("rank", "label", "lr", "accuracy", "loss", "n", "diverged", "stuck")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A finished comparison; every table is a DataFrame with the columns of the CSV file of that name."""
+
+    run: RunFrames
+
+    @property
+    def directory(self) -> Path:
+        """Where the run lies."""
+        return self.run.path
+
+    @cached_property
+    def table(self) -> DataFrame:
+        """Labels and learning rates, the best first: means with 95 % intervals, counts, gradients at step 0."""
+        return ranking(self.run.trials, self.run.gradients, self.run.labels, task=self.run.data["task"])
+
+    @cached_property
+    def summary(self) -> DataFrame:
+        """Per label, learning rate and metric: n, diverged, mean, median, iqm, sd and 95 % interval."""
+        return summarize(self.run.trials, self.run.labels)
+
+    @cached_property
+    def comparisons(self) -> DataFrame:
+        """Every label against the baseline, paired by seed."""
+        return comparisons(self.run.trials, self.run.labels, self.run.config["baseline"])
+
+    @property
+    def trials(self) -> DataFrame:
+        """One row per trial: status, outcome and finals."""
+        return self.run.trials
+
+    @property
+    def curves(self) -> DataFrame:
+        """Loss and accuracy by step and split."""
+        return self.run.curves
+
+    @property
+    def gradients(self) -> DataFrame:
+        """L2 norm of the gradient by step and parameter."""
+        return self.run.gradients
+
+    @property
+    def init(self) -> DataFrame:
+        """Every parameter as initialized."""
+        return self.run.init
+
+    def plot(self, name: str = "final_metric") -> Figure:
+        """The figure of that name: ``loss``, ``accuracy``, ``gradients_by_layer``, …
+
+        Raises:
+            UsageError: there is no such figure, or nothing to show in it.
+        """
+        plots = {plot.name: plot for plot in PLOTS}
+        if name not in plots:
+            raise UsageError(f"no plot '{name}'; {known(name, plots)}")
+        figure = plots[name].draw(self.run)
+        if figure is None:
+            raise UsageError(f"this run has nothing to show in the plot '{name}'")
+        figure._repr_png_ = lambda: encode(figure, "png")  # type: ignore[attr-defined]  # what notebooks ask for
+        return figure
+
+    def report(self) -> Path:
+        """Write ``report.html`` and the figures into the run; the path of the page."""
+        return write(self.run)
+
+    def __repr__(self) -> str:
+        return f"{self.table[self._shown()].to_string(index=False, na_rep='-')}\n{self.directory}"
+
+    def _repr_html_(self) -> str:
+        return self.table[self._shown()].to_html(index=False, na_rep="-", float_format="{:.4g}".format)
+
+    def _shown(self) -> list[str]:
+        scored = self.table["accuracy"].notna().any()
+        return [name for name in SHOWN if name != "accuracy" or scored]
