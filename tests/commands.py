@@ -19,7 +19,7 @@ SMALL: dict[str, Any] = {
     "train": {"lr": [0.1], "batch_size": 16, "steps": 4},
     "seeds": 2,
 }
-ALL_CSV = {"trials.csv", "curves.csv", "gradients.csv", "init.csv", "summary.csv"}  # what no clock changes
+ALL_CSV = {"trials.csv", "curves.csv", "gradients.csv", "init.csv", "summary.csv", "comparisons.csv"}  # no clock
 
 
 def write(path: Path, **changes: Any) -> Path:

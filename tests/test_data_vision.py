@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,6 +46,7 @@ def test_a_torchvision_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> Non
     def fail() -> bool:
         raise RuntimeError("undefined symbol\nand much more")
 
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
     monkeypatch.setattr(vision, "installed", lambda: True)
     monkeypatch.setattr(vision, "_extension_loads", fail)
     with pytest.raises(UsageError, match=r"does not fit torch .* \(undefined symbol\); pip install torchvision"):

@@ -156,7 +156,7 @@ def test_every_seed_is_a_dot_and_divergence_is_counted():
 
 def test_heat_map_holds_medians_over_the_seeds():
     run = run_of("small")
-    frame = run.gradients[run.gradients["label"] == "kaiming_normal"]
+    frame = run.weight_gradients[run.weight_gradients["label"] == "kaiming_normal"]
     steps, values = matrix(frame)
     assert values.shape == (4, 11)
     assert steps.tolist() == list(range(0, 101, 10))

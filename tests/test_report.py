@@ -30,7 +30,7 @@ def text_of(run: RunFrames) -> str:
 
 def said(run: RunFrames) -> str:
     task = run.data["task"]
-    return "\n".join(answer(ranking(run.trials, run.gradients, run.labels, task=task), task=task))
+    return "\n".join(answer(ranking(run.trials, run.weight_gradients, run.labels, task=task), task=task))
 
 
 def test_page_loads_nothing_and_runs_nothing(tmp_path: Path):
@@ -148,7 +148,9 @@ def test_regression_has_no_accuracy(tmp_path: Path):
 def test_learning_rates_are_shown_where_there_are_several(tmp_path: Path):
     for lrs, shown in (((0.1,), False), ((0.1, 0.2), True)):
         run = make_run(tmp_path, lrs=lrs)
-        table = standings(ranking(run.trials, run.gradients, run.labels, task="classification"), task="classification")
+        table = standings(
+            ranking(run.trials, run.weight_gradients, run.labels, task="classification"), task="classification"
+        )
         assert ("lr" in table.columns) is shown
 
 

@@ -9,7 +9,7 @@ import pytest
 from frames import TWELVE, make_run
 from scipy import stats as scipy_stats
 
-from winit_cli.stats import METRICS, iqm, mean_interval, ranking, split_label, summarize, weight_params
+from winit_cli.stats import METRICS, iqm, mean_interval, ranking, split_label, summarize
 
 NO_GRADIENTS = pd.DataFrame(columns=["trial", "label", "lr", "seed", "step", "param", "grad_norm"])
 
@@ -134,7 +134,7 @@ def test_learning_rates_are_rows_of_the_same_comparison():
 
 def test_ranking_reports_gradients_of_the_first_and_last_weight(tmp_path: Path):
     run = make_run(tmp_path, ["kaiming_normal", "zeros"], layers=12)
-    table = ranking(run.trials, run.gradients, run.labels, task="classification").set_index("label")
+    table = ranking(run.trials, run.weight_gradients, run.labels, task="classification").set_index("label")
     start = run.gradients[(run.gradients["step"] == 0) & (run.gradients["label"] == "kaiming_normal")]
     for column, param in (("first_grad", "layers.0.weight"), ("last_grad", "head.weight")):
         expected = start.loc[start["param"] == param, "grad_norm"].median()
@@ -144,7 +144,7 @@ def test_ranking_reports_gradients_of_the_first_and_last_weight(tmp_path: Path):
 
 def test_ranking_counts_stuck_and_diverged(tmp_path: Path):
     run = make_run(tmp_path, TWELVE, seeds=5)
-    table = ranking(run.trials, run.gradients, run.labels, task="classification").set_index("label")
+    table = ranking(run.trials, run.weight_gradients, run.labels, task="classification").set_index("label")
     assert table.loc["zeros", ["n", "stuck", "diverged"]].tolist() == [5, 5, 0]
     assert table.loc["ones", ["n", "stuck", "diverged"]].tolist() == [5, 2, 3]
 
@@ -161,8 +161,3 @@ def test_ranking_counts_stuck_and_diverged(tmp_path: Path):
 )
 def test_split_label(label, parts):
     assert split_label(label) == parts
-
-
-def test_weight_params_skip_biases_and_norms():
-    names = ["layers.0.weight", "layers.0.bias", "norms.0.weight", "rnn.weight_ih_l0", "rnn.bias_ih_l0", "head.weight"]
-    assert weight_params(names * 2) == ["layers.0.weight", "rnn.weight_ih_l0", "head.weight"]

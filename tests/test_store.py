@@ -26,6 +26,7 @@ COLUMNS = {
     "gradients": "trial,label,lr,seed,step,param,grad_norm",
     "init": "trial,label,seed,param,shape,scheme,rule,fan_in,fan_out,gain,mean,std,expected_std,min,max,sha256",
     "summary": "label,lr,metric,n,diverged,mean,median,iqm,sd,ci_low,ci_high",
+    "comparisons": "label_a,label_b,lr,metric,n,difference,ci_low,ci_high,p,p_holm,probability_of_improvement,verdict",
 }
 TWO = ("schemes=[kaiming_normal, zeros]",)
 

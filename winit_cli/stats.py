@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -70,7 +70,8 @@ def ranking(trials: DataFrame, gradients: DataFrame, labels: Sequence[str], *, t
     it would let a scheme that fails on nine seeds of ten win with the tenth. Equal scores go to the
     row with fewer diverged trials; rows equal in both share a rank and keep the config's order. Only
     labels of one variant (equal text after ``@``) are compared. Means and intervals are over the
-    survivors; ``first_grad`` and ``last_grad`` are medians over seeds at step 0.
+    survivors; ``first_grad`` and ``last_grad`` are medians over seeds at step 0 of the first and the last parameter
+    among ``gradients``.
     """
     metric = "final_test_accuracy" if task == "classification" else "final_test_loss"
     first_step = gradients[gradients["step"] == 0]
@@ -95,12 +96,6 @@ def split_label(label: str) -> tuple[str, str]:
     return (label[: found.start()], label[found.start() + 1 :]) if found else (label, "")
 
 
-def weight_params(params: Iterable[str]) -> list[str]:
-    """The distinct weights among parameter names, in order of appearance: no biases, no norm layers."""
-    names = list(dict.fromkeys(params))
-    return [name for name in names if not _is_bias(name) and not name.startswith("norms.")]
-
-
 def groups(trials: DataFrame, labels: Sequence[str]) -> Iterator[tuple[str, float, DataFrame]]:
     """The finished trials of each label and learning rate, in the config's order."""
     rates = [float(lr) for lr in trials["lr"].unique()]
@@ -114,10 +109,6 @@ def numbers_of(frame: DataFrame, column: str) -> Floats:
     """A column as float64; blank cells and infinities are NaN."""
     numbers = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64, na_value=math.nan)
     return np.where(np.isfinite(numbers), numbers, math.nan)
-
-
-def _is_bias(name: str) -> bool:
-    return name.rpartition(".")[2].startswith("bias")
 
 
 def _constant(values: Floats) -> bool:
@@ -163,7 +154,7 @@ def _key(losses: Floats, worst: float) -> tuple[float, float]:
 def _standing(label: str, lr: float, group: DataFrame, first_step: DataFrame) -> dict[str, object]:
     accuracy, loss = (_moments(numbers_of(group, f"final_test_{name}")) for name in ("accuracy", "loss"))
     own = first_step[(first_step["label"] == label) & (first_step["lr"] == lr)]
-    weights = weight_params(own["param"])
+    weights = list(dict.fromkeys(own["param"]))
     return {
         "label": label,
         "lr": lr,

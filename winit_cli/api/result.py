@@ -33,7 +33,7 @@ class Comparison:
     @cached_property
     def table(self) -> DataFrame:
         """Labels and learning rates, the best first: means with 95 % intervals, counts, gradients at step 0."""
-        return ranking(self.run.trials, self.run.gradients, self.run.labels, task=self.run.data["task"])
+        return ranking(self.run.trials, self.run.weight_gradients, self.run.labels, task=self.run.data["task"])
 
     @cached_property
     def summary(self) -> DataFrame:

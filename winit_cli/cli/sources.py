@@ -53,10 +53,12 @@ def resolve(document: Document, changes: Changes) -> Config:
     from winit_cli.config import resolve as resolve_document
     from winit_cli.config.override import assign
 
-    options = {("engine",): changes.engine, ("model", "name"): changes.model, ("train", "loss"): changes.loss}
-    for path, value in options.items():
-        if value is not None:
-            assign(document, path, value, f"--{path[-1] if path[0] != 'model' else 'model'} {value}")
+    model = document.data.get("model")
+    same_model = isinstance(model, dict) and model.get("name") == changes.model  # which keeps its options
+    for option in ("engine", "model", "loss"):
+        value = getattr(changes, option)
+        if value is not None and not (option == "model" and same_model):
+            assign(document, ("train", "loss") if option == "loss" else (option,), value, f"--{option} {value}")
     for setting in changes.settings:
         override(document, setting)
     return resolve_document(document)

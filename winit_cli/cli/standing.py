@@ -23,7 +23,7 @@ def show(terminal: Terminal, run: RunFrames) -> None:
     """Print the ranked table of a run."""
     from winit_cli.stats import ranking
 
-    rows = ranking(run.trials, run.gradients, run.labels, task=run.data["task"]).to_dict("records")
+    rows = ranking(run.trials, run.weight_gradients, run.labels, task=run.data["task"]).to_dict("records")
     console = terminal.out
     columns = _columns(run, rows, console.width)
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
@@ -43,7 +43,7 @@ def document(run: RunFrames) -> dict[str, Any]:
     """The ranking with where it comes from, for ``--json``."""
     from winit_cli.stats import ranking
 
-    frame = ranking(run.trials, run.gradients, run.labels, task=run.data["task"])
+    frame = ranking(run.trials, run.weight_gradients, run.labels, task=run.data["task"])
     rows = frame.astype(object).to_dict("records")
     return {"run": str(run.path), **run.status, "task": run.data["task"], "ranking": rows}
 

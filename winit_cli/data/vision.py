@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+import sys
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder
 from pathlib import Path
 from types import ModuleType
@@ -37,12 +38,17 @@ def import_torchvision() -> ModuleType:
     if not installed():
         raise UsageError(f"the full image sets need torchvision, which is not installed; {cure()}")
     try:
-        if not _extension_loads():
-            _declare_operators()
+        prepare()
         return importlib.import_module("torchvision.datasets")
     except Exception as error:  # a mismatched pair of builds fails in its own ways
         first_line = str(error).partition("\n")[0]
         raise UsageError(f"torchvision does not fit torch {torch.__version__} ({first_line}); {cure()}") from error
+
+
+def prepare() -> None:
+    """Make ``import torchvision`` work, by whoever does it, if it is installed."""
+    if installed() and "torchvision" not in sys.modules and not _extension_loads():
+        _declare_operators()
 
 
 def _extension_loads() -> bool:

@@ -19,7 +19,7 @@ from pandas import DataFrame
 
 from winit_cli.plots.panels import grid, heading, rates, remark, variants
 from winit_cli.plots.style import GREY, SMALL, short
-from winit_cli.stats import numbers_of, weight_params
+from winit_cli.stats import numbers_of
 from winit_cli.store.frames import RunFrames
 
 COLUMNS = 4
@@ -32,7 +32,7 @@ RANGE = (1e-7, 1e3)
 
 def figure(run: RunFrames) -> Figure | None:
     """Small panels, layer × step, on one logarithmic colour scale; None without gradients."""
-    frame = run.gradients[run.gradients["param"].isin(weight_params(run.gradients["param"]))]
+    frame = run.weight_gradients
     if frame.empty:
         return None
     lrs = rates(run)
@@ -74,7 +74,7 @@ def plot(frame: DataFrame, ax: Axes, *, norm: LogNorm) -> Axes:
 def matrix(frame: DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Steps (steps,) and median gradient norms over the seeds (layers, steps), NaN where there is none."""
     table = frame.pivot_table(index="param", columns="step", values="grad_norm", aggfunc="median", sort=False)
-    table = table.reindex(weight_params(frame["param"])).sort_index(axis="columns")
+    table = table.reindex(frame["param"].unique()).sort_index(axis="columns")
     return table.columns.to_numpy(dtype=np.float64), table.to_numpy(dtype=np.float64)
 
 

@@ -12,7 +12,6 @@ from pandas import DataFrame
 from winit_cli.plots.logscale import LogScale
 from winit_cli.plots.panels import MOST, Facet, facets, grid, heading, quantiles, remark
 from winit_cli.plots.style import Look, legend, looks, named
-from winit_cli.stats import weight_params
 from winit_cli.store.frames import RunFrames
 
 NAMED = 8
@@ -22,13 +21,13 @@ RANGE = (1e-12, 1e6)
 
 def figure(run: RunFrames) -> Figure | None:
     """A row of two panels per facet: step 0 and the last step; None without gradients."""
-    frame = run.gradients[run.gradients["grad_norm"].notna()]
+    frame = run.weight_gradients
+    frame = frame[frame["grad_norm"].notna()]
     if frame.empty:
         return None
     rows = facets(run)[:MOST]
     last = int(frame["step"].max())
     frame = frame[frame["step"].isin((0, last))]
-    frame = frame[frame["param"].isin(weight_params(frame["param"]))]
     steps = [0, last] if last else [0]
     drawn, axes = grid(len(rows), len(steps), width=3.7, height=2.8, sharey="row")
     for facet, line in zip(rows, axes, strict=True):
@@ -46,7 +45,7 @@ def figure(run: RunFrames) -> Figure | None:
 
 def plot(frame: DataFrame, ax: Axes, *, scale: LogScale, look: Look) -> Axes:
     """One label's gradient norms, layer 1 at the left: median and quartiles over the seeds."""
-    band = quantiles(frame, "param", "grad_norm").reindex(weight_params(frame["param"]))
+    band = quantiles(frame, "param", "grad_norm").reindex(frame["param"].unique())
     layers = range(1, len(band) + 1)
     middle, low, high = (scale.place(band[name]) for name in ("middle", "low", "high"))
     style: dict[str, Any] = {"color": look.color, "linestyle": look.line, "marker": look.marker, "zorder": look.order}
@@ -62,7 +61,7 @@ def _panel(run: RunFrames, facet: Facet, frame: DataFrame, scale: LogScale, ax: 
         if len(mine):
             plot(mine, ax, scale=scale, look=shown[label])
     scale.apply(ax, "y")
-    names = [name.removesuffix(".weight") for name in weight_params(frame["param"])]
+    names = [name.removesuffix(".weight") for name in frame["param"].unique()]
     if 0 < len(names) <= NAMED:
         ax.set_xticks(range(1, len(names) + 1), names, rotation=30, ha="right")
     else:

@@ -12,7 +12,6 @@ from pandas import DataFrame
 from winit_cli.plots.logscale import LogScale
 from winit_cli.plots.panels import MOST, grid, heading, remark, variants
 from winit_cli.plots.style import GREY, Look, legend, looks
-from winit_cli.stats import weight_params
 from winit_cli.store.frames import RunFrames
 
 COLUMNS = 3
@@ -24,7 +23,7 @@ SIZES = (12, 9, 6)
 
 def figure(run: RunFrames) -> Figure | None:
     """One panel per variant; None where no scheme states an expected value."""
-    frame = run.init[run.init["param"].isin(weight_params(run.init["param"]))]
+    frame = run.init[run.init["param"].isin(run.weights)]
     frame = frame[frame["expected_std"].notna() & frame["std"].notna()]
     if frame.empty:
         return None

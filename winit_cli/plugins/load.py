@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from winit_cli.data import vision
 from winit_cli.errors import UsageError, known
 from winit_cli.foreign import ForeignError, blaming, shown_path
 
@@ -56,6 +57,7 @@ def load(path: Path) -> ModuleType:
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look the module up
+    vision.prepare()
     with blaming(f"loading {shown_path(path)}"), contextlib.redirect_stdout(sys.stderr):
         exec(compile(path.read_bytes(), str(path.resolve()), "exec"), module.__dict__)  # never a cached older text
     return module

@@ -22,7 +22,7 @@ from winit_cli.store.frames import RunFrames
 def page(run: RunFrames, pictures: Mapping[str, bytes]) -> str:
     """The report; ``pictures`` holds a PNG per row of PLOTS that has something to show."""
     task = run.data["task"]
-    ranked = ranking(run.trials, run.gradients, run.labels, task=task)
+    ranked = ranking(run.trials, run.weight_gradients, run.labels, task=task)
     table = standings(ranked, task=task)
     source = resources.files("winit_cli.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

@@ -13,7 +13,7 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.apply import Assignment
-from winit_cli.schemes.slots import Slot
+from winit_cli.schemes.slots import LAYERS, Slot
 from winit_cli.theory.moments import Moments, fans
 
 
@@ -68,19 +68,16 @@ def expected(assignment: Assignment) -> Moments:
 def _records(assignment: Assignment) -> list[InitRecord]:
     """One for the parameter, or one for each of those behind its parametrization."""
     slot, rule = assignment.slot, assignment.rule
-    if slot.originals:
-        nothing = Moments(std=None, mean=None)
-        return [
-            _record(name, values, assignment, f"{rule}, through {slot.name}", nothing)
-            for name, values in slot.originals
-        ]
-    block = slot.block_shape
-    fan_in, fan_out = fans(block) if len(block) > 1 and slot.kind != "norm" else (None, None)
-    record = _record(slot.name, slot.parameter, assignment, rule, expected(assignment))
-    return [replace(record, fan_in=fan_in, fan_out=fan_out)]
+    if not slot.originals:
+        return [_record(slot.name, slot.parameter, assignment, rule, expected(assignment))]
+    through, nothing = f"{rule}, through {slot.name}", Moments(std=None, mean=None)
+    return [_record(name, values, assignment, through, nothing) for name, values in slot.originals]
 
 
 def _record(name: str, parameter: Tensor, assignment: Assignment, rule: str, moments: Moments) -> InitRecord:
+    slot = assignment.slot
+    is_weight = slot.kind in LAYERS and len(slot.block_shape) > 1 and parameter.shape == slot.parameter.shape
+    fan_in, fan_out = fans(slot.block_shape) if is_weight else (None, None)
     values = parameter.detach().cpu().contiguous()
     wide = values.double().numpy()
     return InitRecord(
@@ -88,8 +85,8 @@ def _record(name: str, parameter: Tensor, assignment: Assignment, rule: str, mom
         shape="x".join(map(str, values.shape)) or "scalar",
         scheme=assignment.use.scheme,
         rule=rule,
-        fan_in=None,
-        fan_out=None,
+        fan_in=fan_in,
+        fan_out=fan_out,
         gain=moments.gain,
         mean=float(wide.mean()),
         std=float(wide.std()),

@@ -39,6 +39,16 @@ class RunFrames:
     timings: DataFrame
     units: DataFrame
 
+    @property
+    def weights(self) -> list[str]:
+        """Weights of linear, convolutional, recurrent and embedding layers, in the model's order: what has fans."""
+        return list(dict.fromkeys(self.init.loc[self.init["fan_in"].notna(), "param"]))
+
+    @property
+    def weight_gradients(self) -> DataFrame:
+        """The gradients of the weights."""
+        return self.gradients[self.gradients["param"].isin(self.weights)]
+
 
 def read_run(path: Path) -> RunFrames:
     """Read a run, also one that another process is still writing.
