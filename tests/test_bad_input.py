@@ -123,7 +123,7 @@ RECIPES: list[tuple[dict[str, Any], str]] = [
     ({"scheme": "zeros", "bias": 0}, "schemes.0.bias.scheme: expected the name of a scheme, got 0"),
     (
         {"label": "r", "rules": [{"params": "head.*", "scheme": "zeros"}]},
-        "label r: no rule covers layers.0.weight (6, 8); add others: as_built, which keeps what the constructor made",
+        "label r: no rule covers layers.0.weight (6, 8); keep what the constructor made with others: as_built",
     ),
     (
         {"label": "r", "rules": [{"params": "hed.*", "scheme": "zeros"}], "others": "ones"},

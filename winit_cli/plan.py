@@ -81,6 +81,11 @@ class Setting:
         return Rehearsal(_slots_without_memory(model, options, self.task), expected_output(self.dataset, 0)[1:])
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said aloud of the data and the model."""
+        return self.dataset.notes + self.rehearsal.notes
+
+    @property
     def has_accuracy(self) -> bool:
         """Whether outputs are logits of classes."""
         data = self.dataset
@@ -279,12 +284,14 @@ def _faults(setting: Setting) -> Iterator[tuple[Path_, str]]:
 
 def _recipe_faults(setting: Setting, parameters: list[Slot]) -> Iterator[tuple[Path_, str]]:
     """What schemes cannot fill; entries with the same fault share one message."""
-    labels: dict[str, list[tuple[int, str]]] = {}
+    labels: dict[str, list[tuple[int, str, str]]] = {}
     for index, entry in enumerate(setting.experiment.schemes):
         try:
             assign(parameters, entry.recipe)
         except ConfigError as error:
             for fault in error.faults:
-                labels.setdefault(fault.message, []).append((index, entry.label))
-    for message, found in labels.items():
-        yield ("schemes", found[0][0]), f"label {', '.join(label for _, label in found)}: {message}"
+                first_line = fault.message.partition("\n")[0]  # rules to paste below it differ by the entry's scheme
+                labels.setdefault(first_line, []).append((index, entry.label, fault.message))
+    for found in labels.values():
+        index, _, message = found[0]
+        yield ("schemes", index), f"label {', '.join(label for _, label, _ in found)}: {message}"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from winit_cli.data.dataset import Dataset
-from winit_cli.errors import UsageError
+from winit_cli.errors import UsageError, brief
 from winit_cli.foreign import blaming
 from winit_cli.losses import Loss
 from winit_cli.models import Model, Task, construct
@@ -24,10 +24,11 @@ EVALUATED = 3  # examples, another number than in a batch
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """The parameters of the model, and the shape of its output for one example."""
+    """The parameters of the model, the shape of its output for one example, and what is to be said aloud."""
 
     slots: list[Slot]
     output_shape: tuple[int, ...]
+    notes: tuple[str, ...] = ()
 
 
 def rehearse(
@@ -39,8 +40,9 @@ def rehearse(
         UsageError: it raises an error, or its output or loss is not what training needs.
     """
     x, y = data.train.x[:batch_size], data.train.y[:batch_size]
-    built = construct(model, task, options, seed=0, example=x)
+    built, again = (construct(model, task, options, seed=0, example=x) for _ in range(2))
     parameters = slots(built)
+    notes = _unlike(parameters, slots(again), model.name)
     if all(slot.frozen for slot in parameters):
         raise UsageError(f"{model.name} has no parameter that trains")
     with model.drawing(0, "rehearsal"):
@@ -49,7 +51,18 @@ def rehearse(
         _check_loss(out, y, loss, batch_size)
         with torch.no_grad():
             _forward(built.eval(), model, x[:EVALUATED])
-    return Rehearsal(parameters, tuple(out.shape[1:]))
+    built.zero_grad()  # the slots keep the module, which need not keep its gradients
+    return Rehearsal(parameters, tuple(out.shape[1:]), notes)
+
+
+def _unlike(first: list[Slot], second: list[Slot], name: str) -> tuple[str, ...]:
+    """A note on parameters that one seed does not make the same twice."""
+    pairs = zip(first, second, strict=False)
+    unlike = [a.name for a, b in pairs if not torch.equal(a.parameter.nan_to_num(), b.parameter.nan_to_num())]
+    if not unlike:
+        return ()
+    names = brief(", ".join(unlike), 200)
+    return (f"{name} does not make the same {names} from one seed: as_built will not replay (numpy's default_rng()?)",)
 
 
 def _forward(built: nn.Module, model: Model, x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -99,6 +99,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
     return {
         "config": resolved_config(plan),
         "labels": plan.labels,
+        "recipes": {e.label + s.suffix: asdict(e.recipe) for s in plan.settings for e in s.experiment.schemes},
         "data": {
             "name": data.name,
             "task": "classification" if plan.settings[0].has_accuracy else "regression",  # what results are ranked by
@@ -107,7 +108,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
             "fingerprint": data.fingerprint,
             "constant_loss": next(iter(losses.values())) if alike else None,
             "constant_losses": losses,
-            "notes": list(data.notes),
+            "notes": list(plan.settings[0].notes),
         },
     }
 

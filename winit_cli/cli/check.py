@@ -43,7 +43,7 @@ def check(
         loaded = load(config, Changes(settings, engine, model, loss))
         plan = make_plan(loaded, resolve_device(device))
         facts = size_of(plan, results)
-    for note in [*spoken_notes(loaded), *dict.fromkeys(n for s in plan.settings for n in s.dataset.notes)]:
+    for note in [*spoken_notes(loaded), *dict.fromkeys(n for s in plan.settings for n in s.notes)]:
         terminal.note(note)
     terminal.document(facts)
     if not json:

@@ -77,7 +77,7 @@ def execute(
 
     with prints_aside():
         plan = make_plan(config, resolve_device(device), download=True)
-    for note in [*spoken_notes(config), *dict.fromkeys(n for s in plan.settings for n in s.dataset.notes)]:
+    for note in [*spoken_notes(config), *dict.fromkeys(n for s in plan.settings for n in s.notes)]:
         terminal.note(note)
     with reporting(terminal) as reporter, prints_aside():
         result = run_plan(plan, results, reporter, fresh=fresh)

@@ -187,9 +187,8 @@ def _uncovered(missing: Sequence[Slot], recipe: Recipe) -> list[str]:
     ]
     others = [f"others: {_spelled(recipe.others)}"] if recipe.others is not None else []
     block = "\n".join(f"      {line}" for line in ["rules:", *rules, *others])
-    shorter = f" ({recipe.scheme}:others=as_built on the command line)" if recipe.plain else ""
-    keep = f"add others: as_built{shorter}, which keeps what the constructor made"
-    return [f"no rule covers {names}; {keep}, or rules:\n{block}"]
+    keep = "keep what the constructor made with others: as_built (on the command line kaiming:others=as_built)"
+    return [f"no rule covers {names}; {keep}, or add rules:\n{block}"]
 
 
 def _spelled(use: Use) -> str:
