@@ -10,6 +10,7 @@ from winit_cli import __version__
 from winit_cli.cli.check import check
 from winit_cli.cli.compare import compare
 from winit_cli.cli.explain import explain
+from winit_cli.cli.export import export
 from winit_cli.cli.listing import list_
 from winit_cli.cli.report import report
 from winit_cli.cli.run import run
@@ -41,7 +42,7 @@ def _root(
     pass
 
 
-for command in (run, compare, report, check, explain, init, schema):
+for command in (run, compare, report, check, explain, export, init, schema):
     app.command()(command)
 app.command("list")(list_)
 data.command()(download)

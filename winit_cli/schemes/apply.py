@@ -95,7 +95,7 @@ def _reset_twin(twin: nn.Module, sources: dict[str, Generator], rest: Generator)
         reset = _reset_of(twin)
         assert reset is not None
         reset()
-    if isinstance(twin, NonDynamicallyQuantizableLinear):  # an attention's output projection
+    if isinstance(twin, NonDynamicallyQuantizableLinear) and twin.bias is not None:  # an attention's output projection
         nn.init.zeros_(twin.bias)
 
 
@@ -114,7 +114,8 @@ def assign(model_slots: Iterable[Slot], recipe: Recipe) -> list[Assignment]:
     """
     model_slots = list(model_slots)
     chosen = [(slot, _chosen(slot, recipe)) for slot in model_slots]
-    beside = {(id(slot.module), slot.local): use for slot, use in chosen if slot.kind != "bias" and use is not None}
+    weights = [(slot, use) for slot, use in chosen if slot.kind != "bias" and use is not None]
+    beside = {name: use for slot, use in weights for name in (slot.name, *slot.ties)}
     chosen = [(slot, use or _bias(slot, recipe, beside)) for slot, use in chosen]
     faults = [*_uncovered([slot for slot, use in chosen if use is None], recipe), *_idle(recipe, chosen)]
     assignments = []
@@ -158,7 +159,7 @@ def _speaks_of_unknown_layers(slot: Slot, recipe: Recipe) -> bool:
     return SCHEMES[recipe.others.scheme].own_biases and _fills(Assignment(slot, recipe.others, ""))
 
 
-def _bias(slot: Slot, recipe: Recipe, beside: dict[tuple[int, str], tuple[Use, str]]) -> tuple[Use, str] | None:
+def _bias(slot: Slot, recipe: Recipe, beside: dict[str, tuple[Use, str]]) -> tuple[Use, str] | None:
     """``bias:`` if given; else that of the weight of the same name (``weight_ih_l0`` for ``bias_ih_l0``), or zeros."""
     if slot.kind != "bias":
         return None
@@ -166,8 +167,10 @@ def _bias(slot: Slot, recipe: Recipe, beside: dict[tuple[int, str], tuple[Use, s
         use = recipe.bias, "bias"
         fills = recipe.fallback is None or _fills(Assignment(slot, *use))
         return use if fills else (recipe.fallback or ZEROS, "fallback")
-    weight = beside.get((id(slot.module), slot.local.replace("bias", "weight", 1)))
-    return weight if weight is not None and SCHEMES[weight[0].scheme].own_biases else (ZEROS, "bias")
+    weight = beside.get(slot.name.removesuffix(slot.local) + slot.local.replace("bias", "weight", 1))
+    if weight is None or not SCHEMES[weight[0].scheme].own_biases:
+        return ZEROS, "bias"
+    return (AS_BUILT, "beside a frozen weight") if weight[1] == "frozen" else weight
 
 
 def _fills(assignment: Assignment) -> bool:
