@@ -62,7 +62,8 @@ PLOTS = (
         "gradients_by_layer",
         "Gradient by layer",
         "L2 norm of the gradient of each weight tensor, in the order in which the model lists them, which in winit's "
-        "own models is from the input at the left to the output at the right; median and middle half over the seeds. A level line means that every layer gets a signal of like size. "
+        "own models is from the input at the left to the output at the right; median and middle half over the seeds. "
+        "A level line means that every layer gets a signal of like size. "
         "A fall towards the left is a vanishing gradient, a rise an exploding one. "
         "Exact zeros lie on the dotted line marked 0: those weights do not learn at all. "
         "Sizes beyond the range shown are drawn at its ends.",
