@@ -15,6 +15,7 @@ from typing import Any
 from winit_cli.data import vision
 from winit_cli.errors import UsageError, known
 from winit_cli.foreign import ForeignError, blaming, shown_path
+from winit_cli.rng import forked
 
 CODE = re.compile(r"(?P<path>.*\.py)(?::(?P<name>\w*))?")
 
@@ -58,7 +59,8 @@ def load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look the module up
     vision.prepare()
-    with blaming(f"loading {shown_path(path)}"), contextlib.redirect_stdout(sys.stderr):
+    # what a file draws as it is loaded is the same every time, as its results are held to be
+    with blaming(f"loading {shown_path(path)}"), contextlib.redirect_stdout(sys.stderr), forked("load"):
         exec(compile(path.read_bytes(), str(path.resolve()), "exec"), module.__dict__)  # never a cached older text
     return module
 
