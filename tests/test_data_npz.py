@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from winit_cli.data.arrays import npz
-from winit_cli.errors import DataError
+from winit_cli.data.arrays import dataset, npz
+from winit_cli.errors import DataError, UsageError
+from winit_cli.models import MODELS, Task
 
 DRAWS = np.random.default_rng(0)
 GOOD = {
@@ -220,3 +222,76 @@ def test_a_file_that_may_not_be_read(path: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(DataError, match="cannot be read: Permission denied; check"):
         npz(path=path)
+
+
+TOKENS = np.arange(240).reshape(60, 4) % 11
+
+
+def test_tokens_stay_whole_numbers(path: str) -> None:
+    data = npz(path=save(path, x_train=TOKENS, x_test=TOKENS[:30] * 1.0), tokens=True)
+    assert data.train.x.dtype == data.test.x.dtype == torch.int64
+    assert (data.vocabulary, data.input_shape) == (11, (4,))
+    assert sorted(data.train.x.flatten().tolist()) == sorted(TOKENS.flatten().tolist())
+    per_step = npz(
+        path=save(path, x_train=TOKENS, x_test=TOKENS[:30], y_train=TOKENS % 2, y_test=TOKENS[:30] % 2), tokens=True
+    )
+    assert (per_step.target_steps, per_step.outputs) == (4, 2)
+
+
+@pytest.mark.parametrize(("value", "first"), [(-1, "-1.0"), (0.5, "0.5")])
+def test_what_is_no_token_is_named_with_its_place(path: str, value: float, first: str) -> None:
+    tokens = TOKENS.astype(float)
+    tokens[7, 2] = value
+    with pytest.raises(
+        DataError, match=rf"x_train has values that are no tokens: 1 of 240, the first {first} at index"
+    ):
+        npz(path=save(path, x_train=tokens, x_test=TOKENS[:30]), tokens=True)
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn", "lstm", "gru", "rnn"])
+def test_models_without_an_embedding_refuse_tokens(model: str) -> None:
+    with pytest.raises(UsageError, match=f"{model} reads numbers, but the data has tokens of shape .4,., 0 to 10"):
+        MODELS[model].build(Task((4,), 2, vocabulary=11))
+
+
+def test_channels_last_images_are_told_of(path: str) -> None:
+    images = DRAWS.normal(size=(60, 8, 8, 3))
+    (note,) = npz(path=save(path, x_train=images, x_test=images[:30])).notes
+    assert "read as (channels, height, width); if the channels are last, transpose it" in note
+    first = images.transpose(0, 3, 1, 2)
+    assert npz(path=save(path, x_train=first, x_test=first[:30])).notes == ()
+
+
+def test_inputs_may_have_more_dimensions(path: str) -> None:
+    volumes = DRAWS.normal(size=(60, 1, 3, 3, 3))
+    assert npz(path=save(path, x_train=volumes, x_test=volumes[:30])).input_shape == (1, 3, 3, 3)
+
+
+def test_arrays_in_memory_are_what_a_file_of_them_is(path: str) -> None:
+    data = dataset(*GOOD.values(), name="npz")
+    assert data.fingerprint == npz(path=save(path)).fingerprint
+    assert dataset(*(torch.tensor(a) for a in GOOD.values())).fingerprint == data.fingerprint
+    assert dataset(*(a.tolist() for a in GOOD.values())).fingerprint == data.fingerprint
+    assert dataset(*GOOD.values(), normalize=False).fingerprint != data.fingerprint
+
+
+def test_a_test_part_is_held_out_by_class() -> None:
+    x = np.arange(60.0)[:, None]
+    data = dataset(x, np.arange(60) % 3, normalize=False)
+    assert np.bincount(data.train.y).tolist() == [16] * 3 and np.bincount(data.test.y).tolist() == [4] * 3
+    assert sorted([*data.train.x.flatten().tolist(), *data.test.x.flatten().tolist()]) == x.flatten().tolist()
+    assert all(int(a) % 3 == b for a, b in zip(data.train.x.flatten().tolist(), data.train.y.tolist(), strict=True))
+    assert len(dataset(x, x, test_size=7).test.x) == 7
+    assert dataset(x, x).fingerprint == dataset(x, x).fingerprint != dataset(x, x, seed=1).fingerprint
+
+
+def test_faults_of_arrays_in_memory() -> None:
+    x, y = GOOD["x_train"], GOOD["y_train"]
+    with pytest.raises(DataError, match="x_test and y_test go together: give both or neither"):
+        dataset(x, y, x)
+    with pytest.raises(DataError, match=r"x_train has shape \(60, 4\) and y_train \(9,\), expected as many examples"):
+        dataset(x, y[:9])
+    with pytest.raises(DataError, match="x_train has type <U1, expected floats, integers or booleans"):
+        dataset([["a", "b"]] * 9, y[:9])
+    with pytest.raises(DataError, match="test_size = 60, but there are at most 59"):
+        dataset(x, y, test_size=60)

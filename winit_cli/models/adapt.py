@@ -86,7 +86,7 @@ def _row(name: str, target: Callable[..., Any], parameters: Parameters, source: 
         chosen = options.get("activation")
         return chosen if chosen in known_activations else None
 
-    return Model(name, summary, _builder(name, target, parameters), activation, source=source)
+    return Model(name, _builder(name, target, parameters), summary, activation, source=source)
 
 
 def _builder(name: str, target: Callable[..., Any], parameters: Parameters) -> Callable[..., nn.Module]:

@@ -91,4 +91,4 @@ def cnn(
     return CNN(task.input_shape[0], task.outputs, channels, kernel_size, activation, norm, pool)
 
 
-MODEL = Model("cnn", "convolutions with pooling, global average and a linear head; for images", cnn)
+MODEL = Model("cnn", cnn, "convolutions with pooling, global average and a linear head; for images")

@@ -55,4 +55,4 @@ def mlp(
     return MLP(math.prod(task.input_shape), task.outputs, width, depth, activation, norm, bias)
 
 
-MODEL = Model("mlp", "fully connected hidden layers and a linear head; inputs are flattened", mlp)
+MODEL = Model("mlp", mlp, "fully connected hidden layers and a linear head; inputs are flattened")

@@ -76,20 +76,20 @@ def rnn(
 MODELS = (
     Model(
         "lstm",
-        "long short-term memory, the last state into a linear head; images row by row",
         lstm,
+        "long short-term memory, the last state into a linear head; images row by row",
         activation=lambda options: "tanh",
     ),
     Model(
         "gru",
-        "gated recurrent unit, the last state into a linear head; images row by row",
         gru,
+        "gated recurrent unit, the last state into a linear head; images row by row",
         activation=lambda options: "tanh",
     ),
     Model(
         "rnn",
-        "plain recurrent net (tanh or relu), the last state into a linear head; images row by row",
         rnn,
+        "plain recurrent net (tanh or relu), the last state into a linear head; images row by row",
         activation=lambda options: str(options["nonlinearity"]),
     ),
 )

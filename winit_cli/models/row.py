@@ -64,8 +64,8 @@ class Model:
     """
 
     name: str
-    summary: str
     build: Callable[..., nn.Module]
+    summary: str = ""
     activation: Callable[[Mapping[str, Any]], str | None] = lambda options: str(options["activation"])
     aliases: tuple[str, ...] = ()
     source: str = ""

@@ -64,10 +64,10 @@ def check_scheme(row: Scheme) -> None:
     if not torch.equal(before, torch.get_rng_state()):
         torch.set_rng_state(before)
         raise ForeignError(f"{place}{what} draws from torch's global generator; hand on the generator it is given")
-    if not torch.equal(first, second):
-        raise ForeignError(f"{place}{what} gives other values at the second call; draw from the generator it is given")
     if not torch.isfinite(first).all():
         raise ForeignError(f"{place}{what} leaves values that are not finite; fill the whole tensor in place")
+    if not torch.equal(first, second):
+        raise ForeignError(f"{place}{what} gives other values at the second call; draw from the generator it is given")
     _check_moments(row, options, first, f"{place}{what}")
 
 

@@ -42,7 +42,9 @@ def plugged(
         ForeignError: a plug-in is at fault; the message has its file and line.
         UsageError: there is no such file.
     """
-    with _as_before():
+    files = list(files)
+    code = [text for text in (model, loss) if text is not None and is_code(text)]
+    with _as_before(), _modules_aside() if files or code else contextlib.nullcontext():
         if installed:
             _register_installed()
         modules: dict[Path, ModuleType] = {}
@@ -58,22 +60,37 @@ def plugged(
 
 @contextlib.contextmanager
 def _as_before() -> Iterator[None]:
-    """Tables, search path and modules of users as they were, however it ends."""
+    """The tables and the search path as they were, however it ends."""
     tables = [(rows, dict(rows)) for rows, _, _ in KINDS.values()]
-    path, modules, quiet = list(sys.path), set(sys.modules), sys.dont_write_bytecode
+    path, quiet = list(sys.path), sys.dont_write_bytecode
     sys.dont_write_bytecode = True  # no caches beside a user's files, and no older text from them
-    importlib.invalidate_caches()
     try:
         yield
     finally:
         for rows, before in tables:
             rows.clear()
             rows.update(before)
-        if sys.path != path:  # code was loaded: it must be read again next time
-            for name in set(sys.modules) - modules:
-                if (file := getattr(sys.modules[name], "__file__", None)) and not is_library(file):
-                    del sys.modules[name]
         sys.path[:], sys.dont_write_bytecode = path, quiet
+
+
+@contextlib.contextmanager
+def _modules_aside() -> Iterator[None]:
+    """Modules of users are read from their files as they are, whatever this process has imported before."""
+    aside = _users_modules()
+    importlib.invalidate_caches()
+    for name in aside:
+        del sys.modules[name]
+    try:
+        yield
+    finally:
+        for name in _users_modules():
+            del sys.modules[name]
+        sys.modules.update(aside)
+
+
+def _users_modules() -> dict[str, ModuleType]:
+    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items() if name != "__main__"}
+    return {name: sys.modules[name] for name, file in files.items() if file and not is_library(file)}
 
 
 def register(module: ModuleType, path: Path) -> None:
