@@ -71,11 +71,16 @@ class LogScale:
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Powers of ten between ``low`` and ``high``, thinned to a few; within two decades also 2 and 5."""
+    """Powers of ten between ``low`` and ``high``, thinned to a few; within two decades also 2 and 5, or every digit
+    where these give less than two."""
     bottom, top = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     if math.log10(high / low) < 2:
-        steps = [digit * 10.0**exponent for exponent in range(bottom - 1, top + 1) for digit in (1, 2, 5)]
-        return [step for step in steps if low * 0.999 <= step <= high * 1.001] or [low]
+        for digits in ((1, 2, 5), range(1, 10)):
+            steps = [digit * 10.0**exponent for exponent in range(bottom - 1, top + 1) for digit in digits]
+            inside = [step for step in steps if low * 0.999 <= step <= high * 1.001]
+            if len(inside) > 1:
+                return inside
+        return inside or [low]
     every = math.ceil((top - bottom + 1) / TICKS)
     return [10.0**exponent for exponent in range(bottom, top + 1) if exponent % every == 0]
 
