@@ -223,7 +223,7 @@ def test_ticks_are_few_and_inside():
     assert ticks(0.03, 0.6) == pytest.approx([0.05, 0.1, 0.2, 0.5])
     assert len(ticks(1e-40, 1e13)) <= 8
     assert ticks(0.12, 0.35) == pytest.approx([0.2, 0.3])
-    assert ticks(0.3, 0.3) == [0.3]
+    assert ticks(0.3, 0.3) == pytest.approx([0.3])
     assert [tick_text(value) for value in (0.05, 1000.0, 1e-9)] == ["0.05", "1000", "$10^{-9}$"]
 
 
