@@ -3,126 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
 
-from winit_cli.config import Config, Experiment, Path_, SchemeEntry, Train, Variant
+from winit_cli.config import Config, Path_, SchemeEntry, Train, Variant
 from winit_cli.data import DATASETS
 from winit_cli.data.checked import checked
-from winit_cli.data.dataset import CONSTANT_LOSS_EXAMPLES, Dataset, constant_loss
+from winit_cli.data.dataset import Dataset
 from winit_cli.errors import ConfigError, DataError, Fault, MissingDataError, UsageError
 from winit_cli.foreign import blaming
-from winit_cli.losses import LOSSES, Loss, constant_loss_of, default_loss
-from winit_cli.models import MODELS, Model, Task, construct
-from winit_cli.rehearsal import Rehearsal, expected_output, rehearse
-from winit_cli.schemes import SCHEMES
+from winit_cli.losses import default_loss
 from winit_cli.schemes.apply import assign
-from winit_cli.schemes.slots import Slot, slots
-
-FORMAT = 1  # of the results; part of every identity, raised when what a trial records changes
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What the trials of one variant share. ``train`` has its steps settled; ``every`` and ``test_every``
-    are the measuring intervals in steps."""
-
-    suffix: str
-    experiment: Experiment
-    dataset: Dataset
-    train: Train
-    every: int
-    test_every: int
-    device: str
-
-    @property
-    def steps(self) -> int:
-        """Updates per trial."""
-        assert self.train.steps is not None
-        return self.train.steps
-
-    @property
-    def task(self) -> Task:
-        """What the model must fit."""
-        data = self.dataset
-        return Task(data.input_shape, data.outputs, data.target_steps, data.vocabulary)
-
-    @property
-    def model(self) -> Model:
-        """The row of the model."""
-        return MODELS[self.experiment.model.name]
-
-    @property
-    def loss(self) -> Loss:
-        """The row of the loss."""
-        return LOSSES[self.train.loss or default_loss(self.dataset.task)]
-
-    def build(self, seed: int) -> nn.Module:
-        """The model of a trial as its constructor makes it."""
-        example = self.dataset.train.x[: self.train.batch_size]
-        return construct(self.model, self.task, self.experiment.model.options, seed, example)
-
-    @cached_property
-    def rehearsal(self) -> Rehearsal:
-        """The model's parameters and the shape of its output for one example.
-
-        Raises:
-            UsageError: the model does not fit the data; a user's own model or loss is at fault.
-        """
-        model, options = self.model, self.experiment.model.options
-        if model.source or self.loss.source:
-            return rehearse(model, options, self.task, self.dataset, self.loss, self.train.batch_size)
-        return Rehearsal(_slots_without_memory(model, options, self.task), expected_output(self.dataset, 0)[1:])
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What is to be said aloud of the data and the model."""
-        return self.dataset.notes + self.rehearsal.notes
-
-    @property
-    def has_accuracy(self) -> bool:
-        """Whether outputs are logits of classes."""
-        data = self.dataset
-        return data.task == "classification" and self.rehearsal.output_shape == expected_output(data, 0)[1:]
-
-    @cached_property
-    def constant_loss(self) -> float:
-        """Loss of the best constant output on the first 5,000 training examples."""
-        if not self.loss.source:
-            return constant_loss(self.dataset)
-        return constant_loss_of(self.loss, self.dataset.train.y[:CONSTANT_LOSS_EXAMPLES], self.rehearsal.output_shape)
-
-    def identity(self, entry: SchemeEntry, lr: float, seed: int) -> str:
-        """SHA-256 over everything that the training of one trial depends on and a user chose."""
-        train = self.train.model_dump(exclude={"lr", "epochs"} | (set() if self.train.loss else {"loss"}))
-        parts = {
-            "format": FORMAT,
-            "model": self.experiment.model.flat(),
-            "data": self.dataset.fingerprint,
-            "scheme": asdict(entry.recipe),
-            "train": {**train, "lr": lr},
-            "seed": seed,
-            "measure": [self.every, self.test_every],
-            "engine": "serial",
-            "precision": self.experiment.general.precision,
-            "device": torch.device(self.device).type,
-        }
-        if sources := self._sources(entry):
-            parts["code"] = sources
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()
-
-    def _sources(self, entry: SchemeEntry) -> list[str]:
-        """The hashes of all code from outside that a trial runs."""
-        recipe = entry.recipe
-        uses = [*(rule.use for rule in recipe.rules), recipe.others, recipe.bias, recipe.fallback]
-        schemes = [SCHEMES[use.scheme].source for use in uses if use is not None]
-        return sorted({self.model.source, self.loss.source, *schemes} - {""})
+from winit_cli.schemes.slots import Slot
+from winit_cli.setting import Setting
 
 
 @dataclass(frozen=True)
@@ -197,15 +94,6 @@ def make_plan(config: Config, device: str, *, download: bool = False) -> Plan:
     if faults:
         raise ConfigError(list(faults))
     return Plan(config, settings)
-
-
-def _slots_without_memory(model: Model, options: Mapping[str, Any], task: Task) -> list[Slot]:
-    """The parameters that a model would have, on the meta device."""
-    try:
-        with torch.device("meta"):
-            return slots(model.build(task, **options))
-    except (RuntimeError, OverflowError, MemoryError):  # what torch raises where a size is beyond 64 bits
-        raise UsageError(f"{model.name} with these sizes is too large for any computer; make them smaller") from None
 
 
 def _load(variant: Variant, download: bool) -> Dataset:

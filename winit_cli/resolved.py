@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from winit_cli.plan import Plan, Setting
+from winit_cli.plan import Plan
+from winit_cli.setting import Setting
 
 
 def resolved_config(plan: Plan) -> dict[str, Any]:

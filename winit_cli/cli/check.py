@@ -12,7 +12,8 @@ from winit_cli.cli.options import RESULTS, Device, Engine, Json, Loss, Model, No
 from winit_cli.cli.terminal import Terminal, prints_aside
 
 if TYPE_CHECKING:
-    from winit_cli.plan import Plan, Setting
+    from winit_cli.plan import Plan
+    from winit_cli.setting import Setting
 
 # bytes per row, measured on a run of configs/mnist.yaml; longer labels take a little more in the CSV files
 CURVE_ROW, GRADIENT_ROW, INIT_ROW = 37, 21, 159  # in run.sqlite (dbstat)

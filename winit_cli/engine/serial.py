@@ -6,7 +6,6 @@ P parameters, B batch.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +20,7 @@ from winit_cli.engine.units import first_units
 from winit_cli.plan import Trial
 from winit_cli.schemes.apply import initialize
 from winit_cli.schemes.audit import audit, init_hash
-
-if TYPE_CHECKING:
-    from winit_cli.plan import Setting
+from winit_cli.setting import Setting
 
 FINAL_TRAIN_EXAMPLES = 5000
 LEARNED = 0.01  # of the best constant predictor's loss; a trial that is not better by so much is stuck
