@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import csv
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,94 +16,10 @@ import torch
 import yaml
 from commands import SMALL, refused, tables, winit, winit_json, write
 from safetensors.torch import load_file
-from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm, weight_norm
-from torch.nn.utils.parametrize import register_parametrization
-from zoo import CASES, FALLBACK, IDS, Zoo, recipe_of, use_of
+from zoo import Attentive
 
-from winit_cli.errors import ConfigError, UsageError
 from winit_cli.export import weights
-from winit_cli.export.python_file import code
-from winit_cli.schemes import SCHEMES
-from winit_cli.schemes.apply import initialize
-from winit_cli.schemes.recipe import Recipe, Rule, Use
 from winit_cli.store.store import Store
-
-NORMAL = use_of("normal", std=0.02)
-RULES = (
-    Rule(use_of("zeros"), params="tall.*"),
-    Rule(use_of("constant", val=0.1), params="lstm.bias_hh_l[01]"),
-    Rule(use_of("constant", val=0.2), params="wide.bias"),
-    Rule(use_of("normal", std=0.1), params="layer.weight"),
-    Rule(use_of("orthogonal", gain=2**0.5), layers="recurrent", params="*weight_hh*"),
-    Rule(use_of("pytorch_default"), layers="conv"),
-)
-RECIPES = {
-    "rules, others": Recipe("rules", RULES, others=use_of("xavier_uniform"), fallback=NORMAL),
-    "rules, default others": Recipe("rules", RULES[:5], others=use_of("pytorch_default"), fallback=NORMAL),
-    "rules, others as built": Recipe("rules", RULES[4:], others=Use("as_built")),
-    "a rule for everything": Recipe("rules", (Rule(NORMAL, params="*"),)),
-    "default biases": Recipe("kaiming_normal", others=use_of("kaiming_normal"), bias=use_of("pytorch_default")),
-    "random biases": Recipe("eye", others=use_of("eye"), bias=use_of("normal", std=0.1), fallback=NORMAL),
-    "biases that need the fallback": Recipe(
-        "lecun_uniform", others=use_of("lecun_uniform"), bias=use_of("orthogonal"), fallback=NORMAL
-    ),
-    "default as fallback": Recipe("dirac", others=use_of("dirac"), fallback=use_of("pytorch_default")),
-    "as built but for biases": Recipe("as_built", others=Use("as_built"), bias=use_of("uniform", a=-0.1, b=0.1)),
-    "default but for biases": Recipe("pytorch_default", others=use_of("pytorch_default"), bias=use_of("ones")),
-    "others for unknown layers": Recipe(
-        "sparse", (Rule(use_of("sparse", sparsity=0.5), layers="any"),), others=NORMAL, fallback=FALLBACK
-    ),
-}
-
-
-class Positive(nn.Module):
-    """A parametrization with a parameter of its own."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(()), requires_grad=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.exp() * self.scale
-
-    def right_inverse(self, x: Tensor) -> Tensor:
-        return x.clamp_min(1e-3).log()
-
-
-class Own(nn.Module):
-    """A layer that winit does not know, which draws through a temporary as well as in place."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.table, self.scale = nn.Parameter(torch.empty(3, 4)), nn.Parameter(torch.empty(4, 4))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        nn.init.normal_(self.table)
-        with torch.no_grad():
-            self.scale.copy_(torch.rand(4, 4))
-
-
-class Attentive(nn.Module):
-    """Attention, tied, frozen and parametrized weights, cells, and layers whose norms start unlike torch's."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        layer = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True)
-        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-        self.apart = nn.MultiheadAttention(8, 2, kdim=5, vdim=6)
-        self.embedding, self.head = nn.Embedding(20, 8), nn.Linear(8, 20)
-        self.head.weight = self.embedding.weight
-        self.normed, self.spectral = weight_norm(nn.Linear(8, 6)), spectral_norm(nn.Conv2d(4, 6, 3))
-        self.cells, self.projected = nn.ModuleList([nn.LSTMCell(4, 5), nn.GRUCell(4, 5)]), nn.LSTM(4, 6, proj_size=3)
-        self.gain, self.backward = nn.PReLU(3, init=0.1), nn.ConvTranspose2d(4, 6, 3, groups=2)
-        self.scaled = nn.BatchNorm1d(8)
-        register_parametrization(self.scaled, "weight", Positive())
-        self.frozen = nn.Linear(8, 8)
-        self.frozen.weight.requires_grad_(False)
-        self.encoder.layers[1].linear1.requires_grad_(False)
-
 
 NET = """
 import torch
@@ -128,91 +42,6 @@ def half(tensor, generator):
 
 SCHEMES = [Scheme(name="half", fill=half)]
 """
-
-
-@pytest.fixture(scope="module")
-def modules() -> dict[str, nn.Module]:
-    """Modules to fill, as their constructors make them."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return {"zoo": Zoo(), "attentive": Attentive(), "own": nn.Sequential(Own(), nn.Linear(4, 4))}
-
-
-def functions_of(recipe: Recipe) -> dict[str, Any]:
-    """What the written file defines."""
-    names: dict[str, Any] = {"__name__": "init_it"}
-    exec(compile(code(recipe, "What it is.\n\nMore.\n"), "init_it.py", "exec"), names)
-    return names
-
-
-def same_bits(module: nn.Module, recipe: Recipe, init_weights: Callable[[nn.Module, int], None]) -> None:
-    """Both fill copies of a module alike, or both refuse."""
-    ours, theirs = copy.deepcopy(module), copy.deepcopy(module)
-    before = torch.get_rng_state()
-    try:
-        initialize(ours, recipe, 7)
-    except ConfigError as error:
-        if any("wins no parameter" in fault.message for fault in error.faults):
-            return  # which the file leaves alone: for another module a rule may well win none
-        with pytest.raises(ValueError, match=r"nothing fills|can be filled by none|Only tensors with"):
-            init_weights(theirs, 7)
-        return
-    init_weights(theirs, 7)
-    assert torch.equal(before, torch.get_rng_state())
-    wanted = ours.state_dict()
-    for name, value in theirs.state_dict().items():
-        assert value.numpy().tobytes() == wanted[name].numpy().tobytes(), name
-    assert [type(one) for one in ours.modules()] == [type(one) for one in theirs.modules()]
-
-
-@pytest.mark.parametrize(
-    ("name", "options"), [c for c in CASES if c[0] != "as_built"], ids=[i for i in IDS if i != "as_built"]
-)
-def test_the_file_of_a_scheme_gives_the_same_bits(
-    name: str, options: dict[str, Any], modules: dict[str, nn.Module]
-) -> None:
-    for recipe in (recipe_of(name, **options), Recipe(name, others=use_of(name, **options))):
-        init_weights = functions_of(recipe)["init_weights"]
-        for module in modules.values():
-            same_bits(module, recipe, init_weights)
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_the_file_of_a_recipe_gives_the_same_bits(name: str, modules: dict[str, nn.Module]) -> None:
-    init_weights = functions_of(RECIPES[name])["init_weights"]
-    for module in modules.values():
-        same_bits(module, RECIPES[name], init_weights)
-
-
-def test_rules_of_the_recipes_are_compared_and_not_refused(modules: dict[str, nn.Module]) -> None:
-    for recipe in RECIPES.values():
-        initialize(copy.deepcopy(modules["zoo"]), recipe, 0)
-
-
-def test_the_file_holds_only_what_the_recipe_needs() -> None:
-    simple, sparse = code(recipe_of("normal"), "A."), code(recipe_of("sparse", sparsity=0.5), "A.")
-    default = code(Recipe("pytorch_default", others=use_of("pytorch_default")), "A.")
-    for word in ("DrawFrom", "_fitting", "fnmatch", "NonDynamicallyQuantizableLinear"):
-        assert word not in simple
-    assert "DrawFrom" in sparse and "_fitting" in sparse and "DrawFrom" in default
-    assert len(simple.splitlines()) < 200 and "winit" not in simple
-
-
-def test_the_files_are_formatted(tmp_path: Path) -> None:
-    pytest.importorskip("ruff")
-    recipes = [*RECIPES.values(), *(recipe_of(name, **options) for name, options in CASES if name != "as_built")]
-    for number, recipe in enumerate(recipes):
-        (tmp_path / f"init_{number}.py").write_text(code(recipe, "What it is.\n\nMore.\n"))
-    settings = ["--config", str(Path(__file__).parent.parent / "pyproject.toml"), str(tmp_path)]
-    for command in (["check"], ["format", "--check"]):
-        done = subprocess.run([sys.executable, "-m", "ruff", *command, *settings], capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_a_plug_ins_scheme_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SCHEMES, "normal", replace(SCHEMES["normal"], source="0" * 64))
-    with pytest.raises(UsageError, match=r"normal is no function of torch.*use --to safetensors"):
-        code(recipe_of("normal"), "A.")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+from torch.nn.utils.parametrize import register_parametrization
 
 from winit_cli.rng import seed_of
 from winit_cli.schemes import SCHEMES
@@ -50,6 +52,40 @@ class Zoo(nn.Module):
         self.batch = nn.BatchNorm2d(12)
         self.layer = nn.LayerNorm(12)
         self.group = nn.GroupNorm(3, 12)
+
+
+class Positive(nn.Module):
+    """A parametrization with a parameter of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.exp() * self.scale
+
+    def right_inverse(self, x: Tensor) -> Tensor:
+        return x.clamp_min(1e-3).log()
+
+
+class Attentive(nn.Module):
+    """Attention, tied, frozen and parametrized weights, cells, and layers whose norms start unlike torch's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.apart = nn.MultiheadAttention(8, 2, kdim=5, vdim=6)
+        self.embedding, self.head = nn.Embedding(20, 8), nn.Linear(8, 20)
+        self.head.weight = self.embedding.weight
+        self.normed, self.spectral = weight_norm(nn.Linear(8, 6)), spectral_norm(nn.Conv2d(4, 6, 3))
+        self.cells, self.projected = nn.ModuleList([nn.LSTMCell(4, 5), nn.GRUCell(4, 5)]), nn.LSTM(4, 6, proj_size=3)
+        self.gain, self.backward = nn.PReLU(3, init=0.1), nn.ConvTranspose2d(4, 6, 3, groups=2)
+        self.scaled = nn.BatchNorm1d(8)
+        register_parametrization(self.scaled, "weight", Positive())
+        self.frozen = nn.Linear(8, 8)
+        self.frozen.weight.requires_grad_(False)
+        self.encoder.layers[1].linear1.requires_grad_(False)
 
 
 def use_of(name: str, **options: Any) -> Use:
