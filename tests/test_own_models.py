@@ -147,20 +147,20 @@ def test_frozen_parameters_have_no_gradient_and_tied_ones_stay_tied() -> None:
 def test_gradients_stand_beside_the_right_parameters() -> None:
     """A layer that the output does not depend on has gradient 0, whatever stands around it."""
     Path("net.py").write_text(
-        net("return self.layer(x) + 0 * self.unused(x)[:, :1]").replace(
+        net("return self.layer(x + self.twin(self.one(x))) + 0 * self.unused(x)[:, :1]").replace(
             "        self.layer =",
+            "        self.one = nn.Linear(in_features, in_features, bias=False)\n"
+            "        self.twin = nn.Linear(in_features, in_features, bias=False)\n"
+            "        self.twin.weight = nn.Parameter(self.one.weight.data)  # other parameter, same memory\n"
             "        self.frozen = nn.Linear(2, 2).requires_grad_(False)\n"
             "        self.unused = nn.utils.parametrizations.weight_norm(nn.Linear(in_features, 4))\n"
             "        self.layer =",
         )
     )
     found = table(compare(schemes="kaiming"), "gradients").groupby("param")["grad_norm"].max().to_dict()
-    assert {name for name, norm in found.items() if norm == 0} == {
-        "unused.bias",
-        "unused.parametrizations.weight.original0",
-        "unused.parametrizations.weight.original1",
-    }
-    assert found["layer.weight"] > 0 and found["layer.bias"] > 0
+    zero = {"unused.bias", *(f"unused.parametrizations.weight.original{i}" for i in range(2))}
+    assert {name for name, norm in found.items() if norm == 0} == zero
+    assert set(found) == {"one.weight", "twin.weight", "layer.weight", "layer.bias", *zero}
 
 
 def test_an_edited_file_never_serves_old_results_and_an_unedited_one_does() -> None:

@@ -35,7 +35,8 @@ class Point:
 
 @dataclass(frozen=True)
 class Norms:
-    """The gradient norm of every parameter, in the model's order, after ``step`` updates; ``None`` if frozen."""
+    """The gradient norms after ``step`` updates, in the order of the records of ``Started.init``; ``None`` for those
+    without a gradient: frozen parameters and other names of tied ones."""
 
     step: int
     values: list[float | None]

@@ -19,7 +19,7 @@ from winit_cli.engine.tape import Tape
 from winit_cli.engine.units import first_units
 from winit_cli.plan import Trial
 from winit_cli.schemes.apply import initialize
-from winit_cli.schemes.audit import audit, init_hash
+from winit_cli.schemes.audit import InitRecord, audit, init_hash
 from winit_cli.setting import Setting
 
 FINAL_TRAIN_EXAMPLES = 5000
@@ -42,6 +42,7 @@ def train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Finis
 
     model.to(setting.device)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    places = _places(model, records, setting.device)
     optimizer = make_optimizer(trained, train, trial.lr)
     order = batches(seed, len(data.train.x), train.batch_size)
     tape = Tape(steps, setting.every, setting.test_every, setting.device)
@@ -67,7 +68,7 @@ def train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Finis
         tape.watch(step, torch.stack([loss.detach(), *(final[0] for final in finals.values())]), norms)
         if tape.measures(step):
             tape.point(step, "train", loss.detach(), scoring.accuracy(out, y))
-            tape.gradients(step, _of_all(norms, model))
+            tape.gradients(step, norms.new_full((len(records),), float("nan")).index_copy(0, places, norms))
         if tape.tests(step):
             yield tape.chunk(step)
             if tape.diverged_step is not None:
@@ -77,10 +78,11 @@ def train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Finis
     yield _finished(tape.diverged_step, finals, setting, first_units(model, setting.task.input_shape))
 
 
-def _of_all(norms: Tensor, model: nn.Module) -> Tensor:
-    """The norms (P,) in the order of all parameters; NaN for frozen ones, which have no gradient."""
-    trained = torch.tensor([parameter.requires_grad for parameter in model.parameters()], device=norms.device)
-    return norms if trained.all() else norms.new_full(trained.shape, float("nan")).masked_scatter(trained, norms)
+def _places(model: nn.Module, records: list[InitRecord], device: str) -> Tensor:
+    """Where among the records the parameters that train stand; the others have no gradient."""
+    where = {record.param: place for place, record in enumerate(records)}
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    return torch.tensor([where[name] for name in names], device=device)
 
 
 def _update(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], lr: float, clip: float | None) -> None:

@@ -42,7 +42,7 @@ class Tape:
         self._values.append(torch.stack([loss.double(), accuracy.double()]))
 
     def gradients(self, step: int, norms: Tensor) -> None:
-        """Record the gradient norms (P,), NaN for parameters that do not train."""
+        """Record the gradient norms (P,), NaN where there is none."""
         self._norm_steps.append(step)
         self._norms.append(norms)
 
