@@ -29,7 +29,7 @@ FAULTS = {
     "tuple": ("return self.layer(x), x", r"returned a tuple, expected one tensor"),
     "bug": (
         "return self.layer(x @ x)",
-        r"net\.py:11: forward of net\.py:Net, given a batch of shape \(16, 5\), raised",
+        r"net\.py:11: forward of net\.py:Net, called with one tensor of shape \(16, 5\), raised",
     ),
     "exit": ("raise SystemExit(3)", r"net\.py:11: forward of .* raised SystemExit: 3"),
     "no gradient": ("return self.layer(x).detach()", r"does not depend on the parameters: there is nothing to train"),

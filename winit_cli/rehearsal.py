@@ -66,7 +66,7 @@ def _unlike(first: list[Slot], second: list[Slot], name: str) -> tuple[str, ...]
 
 
 def _forward(built: nn.Module, model: Model, x: Tensor) -> Tensor:
-    with blaming(f"forward of {model.name}, given a batch of shape {tuple(x.shape)},"):
+    with blaming(f"forward of {model.name}, called with one tensor of shape {tuple(x.shape)},"):
         out = built(x)
     if not isinstance(out, Tensor):
         raise UsageError(
