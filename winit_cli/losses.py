@@ -59,7 +59,7 @@ def constant_loss_of(loss: Loss, y: Tensor, shape: tuple[int, ...]) -> float:
 
     def evaluate() -> Tensor:
         search.zero_grad()
-        value = loss.function(constant.expand(len(y), *shape), y)
+        value = loss.function(constant.expand(len(y), *shape), y.clone())
         value.backward()  # type: ignore[no-untyped-call]
         found.append(value.item())
         return value

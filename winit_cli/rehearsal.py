@@ -39,7 +39,7 @@ def rehearse(
     Raises:
         UsageError: it raises an error, or its output or loss is not what training needs.
     """
-    x, y = data.train.x[:batch_size], data.train.y[:batch_size]
+    x, y = data.train.x[:batch_size].clone(), data.train.y[:batch_size].clone()
     built, again = (construct(model, task, options, seed=0, example=x) for _ in range(2))
     parameters = slots(built)
     notes = _unlike(parameters, slots(again), model.name)
@@ -50,7 +50,7 @@ def rehearse(
         _check_output(out, y, data, loss, model.name)
         _check_loss(out, y, loss, batch_size)
         with torch.no_grad():
-            _forward(built.eval(), model, x[:EVALUATED])
+            _forward(built.eval(), model, data.train.x[:EVALUATED].clone())
     built.zero_grad()  # the slots keep the module, which need not keep its gradients
     return Rehearsal(parameters, tuple(out.shape[1:]), notes)
 

@@ -37,14 +37,10 @@ def forked(*key: str | int) -> Iterator[None]:
 
     Afterwards they go on as if nothing had been drawn.
     """
-    seed, cuda = seed_of(*key), torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    cuda = _cuda_in_use()
     before = torch.get_rng_state(), np.random.get_state(), random.getstate()
     before_cuda = torch.cuda.get_rng_state() if cuda else None
-    torch.default_generator.manual_seed(seed)  # 200 times as fast as torch.manual_seed
-    if cuda:
-        torch.cuda.manual_seed(seed)
-    np.random.seed(seed)
-    random.seed(seed)
+    seed_globals(*key)
     try:
         yield
     finally:
@@ -53,6 +49,20 @@ def forked(*key: str | int) -> Iterator[None]:
         random.setstate(before[2])
         if before_cuda is not None:
             torch.cuda.set_rng_state(before_cuda)
+
+
+def seed_globals(*key: str | int) -> None:
+    """Start torch's, numpy's and Python's global generators from ``key``; only inside :func:`forked`."""
+    seed = seed_of(*key)
+    torch.default_generator.manual_seed(seed)  # 200 times as fast as torch.manual_seed
+    if _cuda_in_use():
+        torch.cuda.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+def _cuda_in_use() -> bool:
+    return torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
 
 
 class DrawFrom(TorchDispatchMode):  # type: ignore[no-untyped-call]

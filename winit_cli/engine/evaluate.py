@@ -46,6 +46,7 @@ def evaluate(model: nn.Module, part: Part, scoring: Scoring, precision: str = "f
     model.eval()
     with torch.no_grad(), autocast(precision, part.x.device.type):
         for x, y in zip(torch.split(part.x, EVALUATED_AT_ONCE), torch.split(part.y, EVALUATED_AT_ONCE), strict=True):
+            x, y = x.clone(), y.clone()  # a user's code may change what it is given in place
             out = model(x)
             total += len(x) * torch.stack([scoring.loss(out, y).double(), scoring.accuracy(out, y)])
     model.train(was_training)

@@ -31,8 +31,14 @@ Scores = tuple[Tensor, Tensor]
 def train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Finished]:
     """Initialize and train one trial on ``data``, which lies on the trial's device.
 
-    Yields ``Started``, then a ``Chunk`` whenever the test part has been measured, then ``Finished``.
+    Yields ``Started``, then a ``Chunk`` whenever the test part has been measured, then ``Finished``. Where a user's own
+    model draws from global generators, these are seeded by trial and step, and put back as the trial ends.
     """
+    with trial.setting.model.drawing(trial.seed, "trial"):
+        yield from _train_trial(trial, data)
+
+
+def _train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Finished]:
     setting, seed = trial.setting, trial.seed
     train, steps = setting.train, setting.steps
     model = setting.build(seed)
@@ -50,19 +56,19 @@ def train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Finis
     finals: dict[Split, Scores] = {}
     precision = setting.experiment.general.precision
     for step in range(steps + 1):
-        with setting.model.drawing(seed, "evaluate", step):
-            if tape.tests(step):
-                for split, part in _held_out(data).items():
-                    tape.point(step, split, *evaluate(model, part, scoring, precision))
-            if step == steps:  # before the batch below, whose forward pass would move batch-norm statistics
-                finals = _finals(model, data, scoring, precision)
+        setting.model.reseed(seed, "evaluate", step)
+        if tape.tests(step):
+            for split, part in _held_out(data).items():
+                tape.point(step, split, *evaluate(model, part, scoring, precision))
+        if step == steps:  # before the batch below, whose forward pass would move batch-norm statistics
+            finals = _finals(model, data, scoring, precision)
         index = next(order)
         x, y = data.train.x[index], data.train.y[index]
-        with setting.model.drawing(seed, "step", step):
-            with autocast(precision, x.device.type):
-                out = model(x)
-                loss = scoring.loss(out, y)
-            loss.backward()  # type: ignore[no-untyped-call]
+        setting.model.reseed(seed, "step", step)
+        with autocast(precision, x.device.type):
+            out = model(x)
+            loss = scoring.loss(out, y)
+        loss.backward()  # type: ignore[no-untyped-call]
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
         norms = torch.stack(torch._foreach_norm(gradients, 2, torch.float64))
         tape.watch(step, torch.stack([loss.detach(), *(final[0] for final in finals.values())]), norms)

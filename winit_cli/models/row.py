@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from winit_cli.errors import UsageError
 from winit_cli.foreign import blaming
-from winit_cli.rng import DrawFrom, forked, generator
+from winit_cli.rng import DrawFrom, forked, generator, seed_globals
 from winit_cli.tables import Strict, options_of
 
 ActivationName = Literal[
@@ -79,6 +79,11 @@ class Model:
         """Where the model's code runs: global generators start from ``key`` if it might draw from them."""
         return forked(*key) if self.source else contextlib.nullcontext()
 
+    def reseed(self, *key: str | int) -> None:
+        """Inside ``drawing``: start from another key."""
+        if self.source:
+            seed_globals(*key)
+
 
 def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
     """The function of ``torch.nn.functional`` with that name; ``linear`` is the identity."""
@@ -125,5 +130,5 @@ def materialize(module: nn.Module, example: torch.Tensor) -> None:
         was_training = module.training
         module.eval()
         with torch.no_grad(), blaming(f"the first forward pass of {type(module).__name__}"):
-            module(example)
+            module(example.clone())
         module.train(was_training)
