@@ -49,6 +49,10 @@ class LockedError(WinitError):
     exit_code = 4
 
 
+class Terminated(SystemExit):
+    """SIGTERM came; a ``SystemExit`` of another class is one of a user's code."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """One fault of a config: where it stands (``file:line:column`` or an option) and what is wrong."""

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from winit_cli.errors import UsageError, WinitError, brief
+from winit_cli.errors import Terminated, UsageError, WinitError, brief
 
 _OWN = Path(__file__).parent
 _LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
@@ -23,13 +23,17 @@ class ForeignError(UsageError):
 
 def is_library(path: str | Path) -> bool:
     """Whether a file belongs to Python, to an installed package or to winit."""
-    return _is_below(path, (_OWN, *_LIBRARIES))
+    return _is_installed(path) or _is_below(path, (_OWN, *_LIBRARIES))
 
 
 def _is_below(path: str | Path, folders: Iterable[Path]) -> bool:
     """Whether a file is in one of the folders, or is none at all (``<string>``)."""
     file = Path(path)
     return not file.is_absolute() or any(folder in file.parents for folder in folders)
+
+
+def _is_installed(path: str | Path) -> bool:
+    return not {"site-packages", "dist-packages"}.isdisjoint(Path(path).parts)
 
 
 @contextlib.contextmanager
@@ -40,9 +44,9 @@ def blaming(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except WinitError:
+    except (WinitError, Terminated, KeyboardInterrupt, GeneratorExit):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         place = place_of(error)
         raise ForeignError(f"{place}{': ' if place else ''}{what} raised {described(error)}") from error
 

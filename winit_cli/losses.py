@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from winit_cli.foreign import blaming
 from winit_cli.tables import table
+
+FLAT, FAR = 1e-3, 1e4  # a minimum has at most this slope and lies nearer than that
 
 
 @dataclass(frozen=True)
@@ -48,25 +49,28 @@ LOSSES: dict[str, Loss] = table(
 )
 
 
-def constant_loss_of(loss: Loss, y: Tensor, shape: tuple[int, ...]) -> float:
+def constant_loss_of(loss: Loss, y: Tensor, shape: tuple[int, ...]) -> float | None:
     """Loss of the best constant output of a given shape per example, found by L-BFGS from zeros.
 
-    For a loss without a closed form; a local minimum where it has several. Targets y (N, …).
+    ``None`` where that finds none: a loss that does not take every output, or that falls without end. Targets y (N, …).
     """
     constant = torch.zeros(shape, requires_grad=True)
-    search = torch.optim.LBFGS([constant], max_iter=100, line_search_fn="strong_wolfe")
-    found: list[float] = []
+    search = torch.optim.LBFGS([constant], max_iter=200, line_search_fn="strong_wolfe")
 
     def evaluate() -> Tensor:
         search.zero_grad()
-        value = loss.function(constant.expand(len(y), *shape), y.clone())
+        value = loss.function(constant.expand(len(y), *shape).clone(), y.clone())
         value.backward()  # type: ignore[no-untyped-call]
-        found.append(value.item())
         return value
 
-    with blaming(f"loss {loss.name}, given a constant output,"):
+    try:
         search.step(evaluate)  # type: ignore[no-untyped-call]
-    return min((value for value in found if math.isfinite(value)), default=math.inf)
+        found = evaluate().item()
+    except Exception:  # it has taken the outputs of the model, but need not take these
+        return None
+    slope = 0.0 if constant.grad is None else float(constant.grad.abs().max())
+    is_minimum = math.isfinite(found) and slope < FLAT and float(constant.detach().abs().max()) < FAR
+    return found if is_minimum else None
 
 
 def default_loss(task: str) -> str:

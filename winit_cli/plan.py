@@ -17,6 +17,7 @@ from winit_cli.data.dataset import Dataset
 from winit_cli.errors import ConfigError, DataError, Fault, MissingDataError, UsageError
 from winit_cli.foreign import blaming
 from winit_cli.losses import default_loss
+from winit_cli.rng import forked
 from winit_cli.schemes.apply import assign
 from winit_cli.schemes.slots import Slot
 from winit_cli.setting import Setting
@@ -101,7 +102,7 @@ def _load(variant: Variant, download: bool) -> Dataset:
     row = DATASETS[data.name]
     try:
         if row.source:
-            with blaming(f"data set {row.name}"):
+            with blaming(f"data set {row.name}"), forked("data", row.name):
                 return checked(row.load(**data.options), row.name)
         return row.load(**data.options)
     except MissingDataError as error:

@@ -17,6 +17,7 @@ from winit_cli.errors import UsageError, brief
 from winit_cli.foreign import blaming
 from winit_cli.losses import Loss
 from winit_cli.models import Model, Task, construct
+from winit_cli.rng import forked
 from winit_cli.schemes.slots import Slot, slots
 
 EVALUATED = 3  # examples, another number than in a batch
@@ -42,10 +43,14 @@ def rehearse(
     x, y = data.train.x[:batch_size].clone(), data.train.y[:batch_size].clone()
     built, again = (construct(model, task, options, seed=0, example=x) for _ in range(2))
     parameters = slots(built)
-    notes = _unlike(parameters, slots(again), model.name)
+    for slot in parameters:
+        if slot.parameter.is_complex() or slot.parameter.is_meta:
+            kind = "complex numbers" if slot.parameter.is_complex() else "no memory (it is on the meta device)"
+            raise UsageError(f"{slot.name} of {model.name} has {kind}, expected real numbers on the CPU")
     if all(slot.frozen for slot in parameters):
         raise UsageError(f"{model.name} has no parameter that trains")
-    with model.drawing(0, "rehearsal"):
+    notes = _unlike(parameters, slots(again), model.name)
+    with forked("rehearsal"):
         out = _forward(built, model, x)
         _check_output(out, y, data, loss, model.name)
         _check_loss(out, y, loss, batch_size)

@@ -84,13 +84,16 @@ class DrawFrom(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = dict(kwargs or {})
         if torch.Tag.nondeterministic_seeded in func.tags and kwargs.get("generator") is None:
             filled = args[0] if args and isinstance(args[0], Tensor) else None
-            func, kwargs["generator"] = _taking_generator(func), self.pick(filled)
+            taking = _taking_generator(func)
+            if taking is not None:
+                func, kwargs["generator"] = taking, self.pick(filled)
         return func(*args, **kwargs)
 
 
 def _taking_generator(func: Any) -> Any:
-    """The overload of ``func`` that takes a generator (``randperm`` has it apart)."""
+    """The overload of ``func`` that takes a generator (``randperm`` has it apart); ``None`` where there is none
+    (attention, whose dropout draws)."""
     if any(argument.name == "generator" for argument in func._schema.arguments):
         return func
     name = func._schema.overload_name
-    return getattr(func.overloadpacket, f"{name}_generator" if name else "generator")
+    return getattr(func.overloadpacket, f"{name}_generator" if name else "generator", None)

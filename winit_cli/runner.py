@@ -17,7 +17,7 @@ from winit_cli.data.dataset import Dataset, Part
 from winit_cli.engine.records import Chunk, Finished, Started
 from winit_cli.engine.serial import train_trial
 from winit_cli.environment import environment
-from winit_cli.errors import WinitError
+from winit_cli.errors import Terminated, WinitError
 from winit_cli.foreign import described, place_of
 from winit_cli.pairs import comparisons
 from winit_cli.plan import Plan, Trial
@@ -182,9 +182,9 @@ def _train(trial: Trial, position: int, data: Dataset, store: Store, progress: P
             elif isinstance(record, Finished):
                 store.finish(position, record, time.perf_counter() - began)
                 progress.trial_done(trial, record.status)
-    except WinitError:
+    except (WinitError, Terminated):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         place = place_of(error)
         store.fail(position, f"{place}: {described(error)}" if place else described(error))
         progress.trial_done(trial, "failed")

@@ -18,6 +18,7 @@ from winit_cli.errors import UsageError
 from winit_cli.losses import LOSSES, Loss, constant_loss_of, default_loss
 from winit_cli.models import MODELS, Model, Task, construct
 from winit_cli.rehearsal import Rehearsal, expected_output, rehearse
+from winit_cli.rng import forked
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.slots import Slot, slots
 
@@ -64,6 +65,11 @@ class Setting:
         example = self.dataset.train.x[: self.train.batch_size]
         return construct(self.model, self.task, self.experiment.model.options, seed, example)
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether a user's own code is trained, which may draw from global generators."""
+        return bool(self.model.source or self.loss.source)
+
     @cached_property
     def rehearsal(self) -> Rehearsal:
         """The model's parameters and the shape of its output for one example.
@@ -72,7 +78,7 @@ class Setting:
             UsageError: the model does not fit the data; a user's own model or loss is at fault.
         """
         model, options = self.model, self.experiment.model.options
-        if model.source or self.loss.source:
+        if self.is_foreign:
             return rehearse(model, options, self.task, self.dataset, self.loss, self.train.batch_size)
         return Rehearsal(_slots_without_memory(model, options, self.task), expected_output(self.dataset, 0)[1:])
 
@@ -88,11 +94,14 @@ class Setting:
         return data.task == "classification" and self.rehearsal.output_shape == expected_output(data, 0)[1:]
 
     @cached_property
-    def constant_loss(self) -> float:
-        """Loss of the best constant output on the first 5,000 training examples."""
+    def constant_loss(self) -> float | None:
+        """Loss of the best constant output on the first 5,000 training examples; ``None`` where a user's loss has
+        none that can be found."""
         if not self.loss.source:
             return constant_loss(self.dataset)
-        return constant_loss_of(self.loss, self.dataset.train.y[:CONSTANT_LOSS_EXAMPLES], self.rehearsal.output_shape)
+        targets = self.dataset.train.y[:CONSTANT_LOSS_EXAMPLES]
+        with forked("constant loss"):
+            return constant_loss_of(self.loss, targets, self.rehearsal.output_shape)
 
     def identity(self, entry: SchemeEntry, lr: float, seed: int) -> str:
         """SHA-256 over everything that the training of one trial depends on and a user chose."""

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn, ParamSpec
 
-from winit_cli.errors import ConfigError, WinitError
+from winit_cli.errors import ConfigError, Terminated, WinitError
 
 P = ParamSpec("P")
 
@@ -49,7 +49,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
 def _terminate(signum: int, frame: object) -> NoReturn:
     _say("terminated; finished trials are kept, the same command goes on from there")
-    raise SystemExit(143)
+    raise Terminated(143)
 
 
 def _text(error: WinitError) -> str:

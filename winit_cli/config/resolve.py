@@ -76,7 +76,9 @@ def _train(raw: Mapping[str, Any], faults: Faults) -> Train | None:
 def _model(raw: Mapping[str, Any], faults: Faults) -> Entry | None:
     given = _entry(raw, "model", MODELS, faults)
     row = faults.row(MODELS, given["name"], "model", ("model", "name")) if given else None
-    return _with_options(given, row.name, row.options, ("model",), faults) if given and row else None
+    if not given or not row:
+        return None
+    return _with_options(given, row.name, row.options, ("model",), faults, given_only=bool(row.source))
 
 
 def _data(raw: Mapping[str, Any], faults: Faults) -> Entry | None:
@@ -85,9 +87,12 @@ def _data(raw: Mapping[str, Any], faults: Faults) -> Entry | None:
     return _with_options(given, row.name, options_of(row.load), ("data",), faults) if given and row else None
 
 
-def _with_options(given: Mapping[str, Any], name: str, cls: type[Strict], path: Path_, faults: Faults) -> Entry | None:
+def _with_options(
+    given: Mapping[str, Any], name: str, cls: type[Strict], path: Path_, faults: Faults, *, given_only: bool = False
+) -> Entry | None:
+    """The options with their defaults; a user's own model is left its own, which need not be YAML."""
     options = faults.model(cls, {key: value for key, value in given.items() if key != "name"}, path)
-    return None if options is None else Entry(name=name, options=options.model_dump())
+    return None if options is None else Entry(name=name, options=options.model_dump(exclude_unset=given_only))
 
 
 def _entry(raw: Mapping[str, Any], key: str, rows: Mapping[str, Any], faults: Faults) -> dict[str, Any] | None:

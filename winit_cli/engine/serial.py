@@ -5,6 +5,7 @@ P parameters, B batch.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import torch
@@ -18,6 +19,7 @@ from winit_cli.engine.records import Array, Chunk, Finished, Split, Started
 from winit_cli.engine.tape import Tape
 from winit_cli.engine.units import first_units
 from winit_cli.plan import Trial
+from winit_cli.rng import forked, seed_globals
 from winit_cli.schemes.apply import initialize
 from winit_cli.schemes.audit import InitRecord, audit, init_hash
 from winit_cli.setting import Setting
@@ -34,7 +36,7 @@ def train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Finis
     Yields ``Started``, then a ``Chunk`` whenever the test part has been measured, then ``Finished``. Where a user's own
     model draws from global generators, these are seeded by trial and step, and put back as the trial ends.
     """
-    with trial.setting.model.drawing(trial.seed, "trial"):
+    with forked(trial.seed, "trial") if trial.setting.is_foreign else contextlib.nullcontext():
         yield from _train_trial(trial, data)
 
 
@@ -54,9 +56,10 @@ def _train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Fini
     tape = Tape(steps, setting.every, setting.test_every, setting.device)
     scoring = Scoring(setting.loss.function, accuracy_of if setting.has_accuracy else no_accuracy)
     finals: dict[Split, Scores] = {}
+    before = loss = torch.zeros(())
     precision = setting.experiment.general.precision
     for step in range(steps + 1):
-        setting.model.reseed(seed, "evaluate", step)
+        _reseed(setting, seed, "evaluate", step)
         if tape.tests(step):
             for split, part in _held_out(data).items():
                 tape.point(step, split, *evaluate(model, part, scoring, precision))
@@ -64,7 +67,7 @@ def _train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Fini
             finals = _finals(model, data, scoring, precision)
         index = next(order)
         x, y = data.train.x[index], data.train.y[index]
-        setting.model.reseed(seed, "step", step)
+        _reseed(setting, seed, "step", step)
         with autocast(precision, x.device.type):
             out = model(x)
             loss = scoring.loss(out, y)
@@ -72,6 +75,7 @@ def _train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Fini
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
         norms = torch.stack(torch._foreach_norm(gradients, 2, torch.float64))
         tape.watch(step, torch.stack([loss.detach(), *(final[0] for final in finals.values())]), norms)
+        before = loss.detach() if step == 0 else before
         if tape.measures(step):
             tape.point(step, "train", loss.detach(), scoring.accuracy(out, y))
             tape.gradients(step, norms.new_full((len(records),), float("nan")).index_copy(0, places, norms))
@@ -81,7 +85,16 @@ def _train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Fini
                 break
         if step < steps:
             _update(optimizer, trained, trial.lr * rate_factor(step, train), train.clip_norm)
-    yield _finished(tape.diverged_step, finals, setting, first_units(model, setting.task.input_shape))
+    # without a best constant output, a trial has learned if it is better than before its first update
+    reference = before.item() if setting.constant_loss is None else setting.constant_loss
+    units = first_units(model, setting.task.input_shape)
+    yield _finished(tape.diverged_step, finals, reference, units, has_accuracy=setting.has_accuracy)
+
+
+def _reseed(setting: Setting, *key: str | int) -> None:
+    """What a user's code draws depends on the trial's seed and the step alone."""
+    if setting.is_foreign:
+        seed_globals(*key)
 
 
 def _places(model: nn.Module, records: list[InitRecord], device: str) -> Tensor:
@@ -110,18 +123,19 @@ def _finals(model: nn.Module, data: Dataset, scoring: Scoring, precision: str) -
     return {split: evaluate(model, part, scoring, precision) for split, part in parts.items()}
 
 
-def _finished(diverged_step: int | None, finals: dict[Split, Scores], setting: Setting, units: Array) -> Finished:
+def _finished(
+    diverged_step: int | None, finals: dict[Split, Scores], reference: float, units: Array, *, has_accuracy: bool
+) -> Finished:
     if diverged_step is not None:
         return Finished("diverged", "diverged", diverged_step, None, None, None, None, units)
     losses = {split: values[0].item() for split, values in finals.items()}
-    constant = setting.constant_loss
     return Finished(
         "ok",
-        "learned" if losses["train"] < constant - LEARNED * abs(constant) else "stuck",
+        "learned" if losses["train"] < reference - LEARNED * abs(reference) else "stuck",
         None,
         losses["train"],
         losses.get("val"),
         losses["test"],
-        finals["test"][1].item() if setting.has_accuracy else None,
+        finals["test"][1].item() if has_accuracy else None,
         units,
     )

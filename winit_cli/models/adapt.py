@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
+from pydantic import BaseModel
 from torch import nn
 
 from winit_cli.errors import UsageError
@@ -83,7 +84,8 @@ def _row(name: str, target: Callable[..., Any], parameters: Parameters, source: 
     known_activations = get_args(ActivationName)
 
     def activation(options: Mapping[str, Any]) -> str | None:
-        chosen = options.get("activation")
+        default = parameters["activation"].default if "activation" in parameters else None
+        chosen = options.get("activation", default)
         return chosen if chosen in known_activations else None
 
     return Model(name, _builder(name, target, parameters), summary, activation, source=source)
@@ -120,7 +122,8 @@ def _offered(task: Task, parameters: Parameters, given: Mapping[str, Any]) -> di
     """What the data has of the parameters that are not given; a default stays where the data has no such thing."""
     offered = {}
     for key, parameter in parameters.items():
-        if key in OFFERED and key not in given:
+        is_theirs = key == "task" and parameter.default is not parameter.empty
+        if key in OFFERED and key not in given and not is_theirs:
             try:
                 offered[key] = OFFERED[key](task)
             except UsageError:
@@ -131,9 +134,14 @@ def _offered(task: Task, parameters: Parameters, given: Mapping[str, Any]) -> di
 
 def _is_option(parameter: inspect.Parameter) -> bool:
     """Whether a YAML can give it: a default that is code (``nn.ReLU``) stays as it is."""
-    if parameter.kind == parameter.VAR_POSITIONAL:
+    if parameter.kind == parameter.VAR_POSITIONAL or parameter.name == "task" or _is_reserved(parameter.name):
         return False
     return parameter.name in OFFERED or parameter.default is parameter.empty or _is_data(parameter.default)
+
+
+def _is_reserved(name: str) -> bool:
+    """Names that a pydantic model has for itself; such a parameter keeps its default."""
+    return name.startswith("_") or hasattr(BaseModel, name)
 
 
 def _is_data(value: Any) -> bool:

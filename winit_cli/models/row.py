@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from winit_cli.errors import UsageError
 from winit_cli.foreign import blaming
-from winit_cli.rng import DrawFrom, forked, generator, seed_globals
+from winit_cli.rng import DrawFrom, forked, generator
 from winit_cli.tables import Strict, options_of
 
 ActivationName = Literal[
@@ -75,15 +75,6 @@ class Model:
         """The pydantic model of its options."""
         return options_of(self.build)
 
-    def drawing(self, *key: str | int) -> contextlib.AbstractContextManager[None]:
-        """Where the model's code runs: global generators start from ``key`` if it might draw from them."""
-        return forked(*key) if self.source else contextlib.nullcontext()
-
-    def reseed(self, *key: str | int) -> None:
-        """Inside ``drawing``: start from another key."""
-        if self.source:
-            seed_globals(*key)
-
 
 def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
     """The function of ``torch.nn.functional`` with that name; ``linear`` is the identity."""
@@ -117,7 +108,7 @@ def construct(
     Lazy modules get their shapes from a forward pass of ``example`` (B, *input_shape).
     """
     source = generator(seed, "build")
-    with model.drawing(seed, "build"), DrawFrom(lambda filled: source):
+    with forked(seed, "build") if model.source else contextlib.nullcontext(), DrawFrom(lambda filled: source):
         built = model.build(task, **options)
         if example is not None:
             materialize(built, example)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import hashlib
 import importlib.util
 import re
@@ -60,7 +59,7 @@ def load(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickling look the module up
     vision.prepare()
     # what a file draws as it is loaded is the same every time, as its results are held to be
-    with blaming(f"loading {shown_path(path)}"), contextlib.redirect_stdout(sys.stderr), forked("load"):
+    with blaming(f"loading {shown_path(path)}"), forked("load"):
         exec(compile(path.read_bytes(), str(path.resolve()), "exec"), module.__dict__)  # never a cached older text
     return module
 

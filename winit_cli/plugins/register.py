@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
+
 from winit_cli.data import DATASETS, DatasetRow
 from winit_cli.foreign import ForeignError, blaming, is_library, place_of_function, shown_path
 from winit_cli.losses import LOSSES, Loss
@@ -45,24 +47,26 @@ def plugged(
     files = list(files)
     code = [text for text in (model, loss) if text is not None and is_code(text)]
     with _as_before(), _modules_aside() if files or code else contextlib.nullcontext():
-        if installed:
-            _register_installed()
-        modules: dict[Path, ModuleType] = {}
-        for text in files:
-            path = Path(text)
-            modules[path] = load(path)
-            register(modules[path], path)
-        for named, kind in ((model, "MODELS"), (loss, "LOSSES")):
-            if named is not None and is_code(named):
-                _register_member(named, kind, modules)
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for tables and documents
+            if installed:
+                _register_installed()
+            modules: dict[Path, ModuleType] = {}
+            for text in files:
+                path = Path(text)
+                modules[path] = load(path)
+                register(modules[path], path)
+            for named, kind in ((model, "MODELS"), (loss, "LOSSES")):
+                if named is not None and is_code(named):
+                    _register_member(named, kind, modules)
         yield
 
 
 @contextlib.contextmanager
 def _as_before() -> Iterator[None]:
-    """The tables and the search path as they were, however it ends."""
+    """The tables, the search path and what torch keeps for all as they were, however it ends."""
     tables = [(rows, dict(rows)) for rows, _, _ in KINDS.values()]
     path, quiet = list(sys.path), sys.dont_write_bytecode
+    dtype, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
     sys.dont_write_bytecode = True  # no caches beside a user's files, and no older text from them
     try:
         yield
@@ -71,6 +75,8 @@ def _as_before() -> Iterator[None]:
             rows.clear()
             rows.update(before)
         sys.path[:], sys.dont_write_bytecode = path, quiet
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(gradients)
 
 
 @contextlib.contextmanager

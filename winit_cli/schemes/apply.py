@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from torch.nn.utils.parametrize import remove_parametrizations
 
 from winit_cli.errors import ConfigError, Fault
-from winit_cli.rng import DrawFrom, generator
+from winit_cli.rng import DrawFrom, forked, generator
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.recipe import LAYERS, Recipe, Use
 from winit_cli.schemes.slots import Slot, slots
@@ -56,8 +57,9 @@ def _fill(assignment: Assignment, source: Generator) -> None:
     scheme, slot = SCHEMES[assignment.use.scheme], assignment.slot
     on_cpu = slot.parameter.device.type == "cpu"
     drawn = slot if on_cpu else replace(slot, parameter=torch.empty_like(slot.parameter, device="cpu"))
-    for block in drawn.views():
-        scheme.fill(block, source, **assignment.use.options)
+    with forked("init", slot.name) if scheme.source else contextlib.nullcontext():
+        for block in drawn.views():
+            scheme.fill(block, source, **assignment.use.options)
     if not on_cpu:
         slot.parameter.copy_(drawn.parameter)
 
