@@ -295,3 +295,27 @@ def test_faults_of_arrays_in_memory() -> None:
         dataset([["a", "b"]] * 9, y[:9])
     with pytest.raises(DataError, match="test_size = 60, but there are at most 59"):
         dataset(x, y, test_size=60)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [([[1, 2], [3]], [0, 1]), (None, [0, 1]), (np.zeros((4, 2)), None), (np.zeros((4, 2)), 3), ("text", "text")],
+    ids=["ragged", "no x", "no y", "a number", "text"],
+)
+def test_what_is_no_array_is_refused(x: object, y: object) -> None:
+    with pytest.raises(DataError, match=r"[xy]_train"):
+        dataset(x, y)
+
+
+def test_half_precision_tensors_are_arrays() -> None:
+    x, y = torch.arange(40.0).reshape(20, 2), torch.arange(20) % 2
+    whole = dataset(x, y).fingerprint
+    assert dataset(x.bfloat16(), y).fingerprint == dataset(x.half(), y.short()).fingerprint == whole
+    assert dataset(x.requires_grad_(), y).fingerprint == whole
+
+
+def test_the_vocabulary_covers_every_part() -> None:
+    x = np.zeros((20, 3), dtype=int)
+    x[17, 2] = 9
+    data = dataset(x, np.arange(20) % 2, tokens=True, val_size=4)
+    assert data.vocabulary == 10 and data.val is not None and len(data.val.x) == 4

@@ -178,7 +178,7 @@ def test_a_fault_gets_one_message_with_its_place(name: str) -> None:
     [
         ("return 3", "mine returned int, expected winit.dataset(x_train, y_train, …)"),
         ("return 1 / 0", "plug.py:3: data set mine raised ZeroDivisionError: division by zero"),
-        ("return winit.dataset([[1.0], [float('nan')]] * 9, [0, 1] * 9)", "has NaN or infinite values: 7 of 14"),
+        ("return winit.dataset([[1.0], [float('nan')]] * 9, [0, 1] * 9)", "has NaN or infinite values: 9 of 18"),
         (
             "p = winit.Part(torch.zeros(4, 2), torch.zeros(3)); return winit.Dataset('d', 'regression', p, None, p, 1)",
             "mine, train part: x has 4 examples and y 3, expected as many and at least one",

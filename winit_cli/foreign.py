@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import sys
 import sysconfig
 import traceback
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from winit_cli.errors import Terminated, UsageError, WinitError, brief
@@ -14,7 +15,7 @@ from winit_cli.errors import Terminated, UsageError, WinitError, brief
 _OWN = Path(__file__).parent
 _LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 # an error of an installed plug-in often comes out of torch, which it called
-_NEVER_BLAMED = (_OWN, Path(os.__file__).parent / "importlib", *(folder / "torch" for folder in _LIBRARIES))
+_NEVER_BLAMED = (_OWN, *_LIBRARIES[:2], *(folder / "torch" for folder in _LIBRARIES[2:]))
 
 
 class ForeignError(UsageError):
@@ -33,7 +34,15 @@ def _is_below(path: str | Path, folders: Iterable[Path]) -> bool:
 
 
 def _is_installed(path: str | Path) -> bool:
-    return not {"site-packages", "dist-packages"}.isdisjoint(Path(path).parts)
+    """Whether it lies where installers put packages: in a folder that says so, or that lists what was installed."""
+    file = Path(path)
+    in_a_site = not {"site-packages", "dist-packages"}.isdisjoint(file.parts)
+    return in_a_site or any(_lists_installed(folder) for folder in list(file.parents)[:4] if str(folder) in sys.path)
+
+
+@cache
+def _lists_installed(folder: Path) -> bool:
+    return next(folder.glob("*.dist-info"), None) is not None
 
 
 @contextlib.contextmanager

@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from winit_cli.api.progress import reporting
 from winit_cli.api.result import Comparison
 from winit_cli.config import Document, resolve
 from winit_cli.environment import resolve_device
+from winit_cli.errors import UsageError, brief
 from winit_cli.plan import make_plan
 from winit_cli.plugins import is_code, plugged
 from winit_cli.plugins.objects import enter_data, enter_loss, enter_model
@@ -73,13 +76,13 @@ def compare(
     named = model["name"] if isinstance(model, Mapping) else model
     files = [str(path) for path in plugins]
     with plugged(files, _code(named), _code(loss)):
-        train = {"lr": lr, "steps": steps, "loss": enter_loss(loss), **config.pop("train", {})}
+        train = {"lr": _plain(lr), "steps": _plain(steps), "loss": enter_loss(loss), **config.pop("train", {})}
         given = {
             "name": "compare",
             "model": enter_model(model),
             "data": enter_data(data),
-            "schemes": list(schemes),
-            "seeds": seeds if isinstance(seeds, int) else list(seeds),
+            "schemes": _checked_schemes(schemes),
+            "seeds": _plain(np.asarray(seeds)),
             "train": {key: value for key, value in train.items() if value is not None},
             **config,
         }
@@ -90,6 +93,18 @@ def compare(
     if done.failures:
         warnings.warn(f"{len(done.failures)} trials failed, the first: {done.failures[0]}", stacklevel=2)
     return Comparison(read_run(done.directory))
+
+
+def _checked_schemes(schemes: Any) -> list[Any]:
+    given = [schemes] if isinstance(schemes, str | Mapping) else schemes
+    if not isinstance(given, list | tuple) or not all(isinstance(entry, str | Mapping) for entry in given):
+        raise UsageError(f"schemes is {brief(repr(schemes))}, expected a list of names or entries as in the YAML")
+    return list(given)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy as Python's, which a config holds."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _code(named: Any) -> str | None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from winit_cli.config.document import Document
 from winit_cli.config.entries import EntryReader
 from winit_cli.config.faults import Faults
+from winit_cli.errors import UsageError
 from winit_cli.models import materialize
 from winit_cli.rng import DrawFrom, forked, generator
 from winit_cli.schemes.apply import initialize
@@ -51,6 +52,8 @@ def init(
     2  2.weight  constant   0.5
     3    2.bias     zeros   0.0
     """
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"winit.init fills an nn.Module, got {type(module).__name__}")
     recipe = _recipe(scheme, options, activation)
     if batch is not None:
         source = generator(seed, "build")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from winit_cli.data.arrays_checks import Array, Targets, check_inputs, check_targets
+from winit_cli.data.arrays_checks import Array, Targets, check_finite, check_inputs, check_targets
 from winit_cli.data.arrays_file import NAMES, numeric, read_arrays
 from winit_cli.data.dataset import Dataset, Part, Task
 from winit_cli.data.split import Indices, require, stratified
@@ -87,14 +87,25 @@ def dataset(
     if (x_test is None) != (y_test is None):
         raise DataError("x_test and y_test go together: give both or neither")
     given = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
-    arrays = {key: numeric(key, _as_array(value)) for key, value in given.items() if value is not None}
+    for key in ("x_train", "y_train"):
+        if given[key] is None:
+            raise DataError(f"{key} is None, expected an array")
+    arrays = {key: numeric(key, _as_array(key, value)) for key, value in given.items() if value is not None}
+    for key, array in arrays.items():  # before anything is cut, so that places are those of what was given
+        check_finite(key, array)
     if x_test is None:
         arrays, test_size = _hold_out(arrays, task, test_size, seed), None
     return _dataset(name, arrays, task, normalize, tokens, (train_size, val_size, test_size), seed)
 
 
-def _as_array(value: Any) -> Array:
-    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+def _as_array(name: str, value: Any) -> Array:
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        return np.asarray(value.float() if value.dtype == torch.bfloat16 else value)
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise DataError(f"{name} is no array: its rows differ in shape") from None
 
 
 def _hold_out(arrays: Mapping[str, Array], task: TaskOption, test_size: int | None, seed: int) -> dict[str, Array]:

@@ -47,13 +47,13 @@ def check_inputs(arrays: Mapping[str, Array], *, tokens: bool = False) -> tuple[
         )
     for part in ("train", "test"):
         _check_lengths(arrays, part)
-    read = _tokens if tokens else _finite
+    read = _tokens if tokens else check_finite
     return read("x_train", train), read("x_test", test)
 
 
 def _tokens(name: str, array: Array) -> Array:
     """The array as int64, if it holds whole numbers from 0."""
-    whole = _finite(name, array)
+    whole = check_finite(name, array)
     bad = (whole < 0) | (whole != np.round(whole))
     if bad.any():
         raise DataError(
@@ -74,7 +74,7 @@ def _check_lengths(arrays: Mapping[str, Array], part: str) -> None:
         raise DataError(f"x_{part} has {len(inputs)} examples and y_{part} {len(y)}, expected as many")
 
 
-def _finite(name: str, array: Array) -> Array:
+def check_finite(name: str, array: Array) -> Array:
     """The array as float32, if every value is finite there."""
     with np.errstate(over="ignore"):
         single = array.astype(np.float32)
@@ -97,7 +97,7 @@ def check_targets(arrays: Mapping[str, Array], task: Task, *, tokens: bool = Fal
 
 
 def _values(arrays: Mapping[str, Array]) -> Targets:
-    train, test = (_columns(name, _finite(name, arrays[name])) for name in ("y_train", "y_test"))
+    train, test = (_columns(name, check_finite(name, arrays[name])) for name in ("y_train", "y_test"))
     _check_same_columns(train, test)
     return Targets(train, test, outputs=train.shape[1])
 
@@ -127,7 +127,7 @@ def _labels(name: str, y: Array, steps: int) -> Array:
         wanted = f"(N,) or (N, K) with K at most the {steps} time steps" if steps else "(N,)"
         raise DataError(f"{name} has shape {y.shape}, expected {wanted} for classification")
     if y.dtype.kind == "f":
-        whole = _finite(name, y)
+        whole = check_finite(name, y)
         if (whole != np.round(whole)).any():
             raise DataError(
                 f"{name} has fractions such as {whole[whole != np.round(whole)][0]}, expected whole labels; "

@@ -82,7 +82,8 @@ class DatasetRow:
 
 def _fingerprint(data: Dataset) -> str:
     """SHA-256 over the task, the outputs and all arrays; names, source and notes are left out."""
-    digest = hashlib.sha256(json.dumps([data.task, data.outputs, data.target_steps]).encode())
+    facts = [data.task, data.outputs, data.target_steps, *([data.vocabulary] if data.vocabulary else [])]
+    digest = hashlib.sha256(json.dumps(facts).encode())
     for name, part in (("train", data.train), ("val", data.val), ("test", data.test)):
         for tensor in (part.x, part.y) if part else ():
             digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())

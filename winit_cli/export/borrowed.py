@@ -17,6 +17,7 @@ from winit_cli.schemes import slots
 FROM = {
     "copy": "",
     "hashlib": "",
+    "inspect": "",
     "json": "",
     "re": "",
     "Callable": "collections.abc",

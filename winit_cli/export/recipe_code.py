@@ -98,6 +98,12 @@ class RecipeCode:
         """What biases get; ``None`` where that depends on the weight beside them."""
         return None if self.recipe.bias is None else self._result(self.recipe.bias, "biases")
 
+    @property
+    def bias_alone(self) -> str:
+        """What a bias gets that has no weight beside it."""
+        main = self.recipe.main
+        return self._name(main) if main in (AS_BUILT, DEFAULT) else "zeros"
+
     def _result(self, use: Use, where: Literal["weights", "biases", "anything"]) -> str:
         fallback = self.recipe.fallback
         dims = SCHEMES[use.scheme].dims
@@ -127,7 +133,8 @@ def _condition(rule: Rule) -> str:
     if rule.params is not None:
         glob = re.search(r"[*?[]", rule.params)
         name = literal(rule.params)
-        questions.append(f"fnmatchcase(slot.name, {name})" if glob else f"slot.name == {name}")
+        names = "(slot.name, *slot.ties)"
+        questions.append(f"any(fnmatchcase(name, {name}) for name in {names})" if glob else f"{name} in {names}")
     if rule.layers is not None:
         questions.append("slot.kind in LAYERS" if rule.layers == "any" else f"slot.kind == {literal(rule.layers)}")
     return " and ".join(questions)

@@ -16,6 +16,7 @@ from winit_cli.foreign import ForeignError, blaming, place_of_function
 from winit_cli.rng import generator
 from winit_cli.schemes import Scheme
 from winit_cli.tables import options_of
+from winit_cli.theory.moments import Moments
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 SHAPE = (120, 90, 5, 4, 3)  # its first dimensions are those of the tensor that a scheme is tried on
@@ -56,9 +57,12 @@ def check_scheme(row: Scheme) -> None:
     """
     place, what = place_of_function(row.fill), f"scheme {row.name}"
     check_signature(row.fill, 2, what)
+    _check_values(row, what)
     if any(field.is_required() for field in row.options.model_fields.values()):
         return
     options = row.options().model_dump()
+    with blaming(f"the check of {what}"):
+        row.check(options)
     before = torch.get_rng_state()
     first, second = (_filled(row, options, what) for _ in range(2))
     if not torch.equal(before, torch.get_rng_state()):
@@ -69,6 +73,24 @@ def check_scheme(row: Scheme) -> None:
     if not torch.equal(first, second):
         raise ForeignError(f"{place}{what} gives other values at the second call; draw from the generator it is given")
     _check_moments(row, options, first, f"{place}{what}")
+
+
+def _check_values(row: Scheme, what: str) -> None:
+    """Fields of the row that another type would fail much later."""
+    dims, texts = row.dims, (row.family, row.summary, row.formula, row.paper, row.torch_call, *row.pitfalls)
+    faults = {
+        "dims": isinstance(dims, tuple) and len(dims) == 2 and all(type(d) is int for d in dims) and dims[0] <= dims[1],
+        "aliases": isinstance(row.aliases, tuple),
+        "pitfalls": isinstance(row.pitfalls, tuple),
+        "texts": all(isinstance(text, str) for text in texts),
+        "moments": callable(row.moments),
+        "check": callable(row.check),
+        "own_biases": row.own_biases is False,
+    }
+    for name, fits in faults.items():
+        if not fits:
+            given = brief(repr(getattr(row, name, texts)))
+            raise ForeignError(f"{what}: {name} cannot be {given}; see winit.Scheme for what it takes")
 
 
 def _filled(row: Scheme, options: Mapping[str, Any], what: str) -> Tensor:
@@ -83,6 +105,8 @@ def _check_moments(row: Scheme, options: Mapping[str, Any], values: Tensor, what
     """Mean and standard deviation as promised, within six standard errors (of a normal distribution)."""
     with blaming(f"the moments of {what}"):
         moments = row.moments(tuple(values.shape), **options)
+    if not isinstance(moments, Moments) or not all(_is_number(value) for value in (moments.std, moments.mean)):
+        raise ForeignError(f"the moments of {what} are {moments!r}, expected winit.Moments(std=…, mean=…) of numbers")
     if moments.std is None:
         return
     mean, std, n = float(values.double().mean()), float(values.double().std(correction=0)), values.numel()
@@ -91,3 +115,7 @@ def _check_moments(row: Scheme, options: Mapping[str, Any], values: Tensor, what
         raise ForeignError(f"{what} gives values of mean {mean:.4g} where its moments promise {moments.mean:.4g}")
     if abs(std - moments.std) > STANDARD_ERRORS * error + 1e-6:
         raise ForeignError(f"{what} gives values of std {std:.4g} where its moments promise {moments.std:.4g}")
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and math.isfinite(value))

@@ -46,6 +46,8 @@ def enter_data(data: Any) -> Any:
     """
     if isinstance(data, Path) or (isinstance(data, str) and data.endswith(".npz")):
         return {"name": "npz", "path": str(data)}
+    if isinstance(data, Mapping) and "x_train" in data:
+        data = dataset(**data)
     if isinstance(data, str | Mapping):
         return data
     if isinstance(data, tuple | list) and len(data) in (2, 4):

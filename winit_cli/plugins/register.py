@@ -22,6 +22,7 @@ from winit_cli.models.adapt import adapt
 from winit_cli.plugins.checks import check_name, check_scheme, check_signature
 from winit_cli.plugins.load import is_code, load, member, split
 from winit_cli.plugins.source import source_hash
+from winit_cli.rng import forked
 from winit_cli.schemes import SCHEMES, Scheme
 
 # what a plug-in calls its rows: the table they go to, what they are, the word for one
@@ -53,8 +54,9 @@ def plugged(
             modules: dict[Path, ModuleType] = {}
             for text in files:
                 path = Path(text)
-                modules[path] = load(path)
-                register(modules[path], path)
+                if path.resolve() not in modules:
+                    modules[path.resolve()] = load(path)
+                    register(modules[path.resolve()], path)
             for named, kind in ((model, "MODELS"), (loss, "LOSSES")):
                 if named is not None and is_code(named):
                     _register_member(named, kind, modules)
@@ -95,7 +97,9 @@ def _modules_aside() -> Iterator[None]:
 
 
 def _users_modules() -> dict[str, ModuleType]:
-    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items() if name != "__main__"}
+    files = {
+        name: getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if name != "__main__"
+    }
     return {name: sys.modules[name] for name, file in files.items() if file and not is_library(file)}
 
 
@@ -118,8 +122,9 @@ def _enter(kind: str, row: Any, where: str, source: str) -> None:
     if not isinstance(row, row_type):
         raise ForeignError(f"{where}: {kind} holds {row!r}, expected winit.{row_type.__name__}(…)")
     assert isinstance(row, Scheme | Model | DatasetRow | Loss)
-    check_name(row, rows, word, f"{where}: ")
-    rows[str(row.name)] = _CHECKED[kind](row, source)
+    with blaming(f"{where}: {word} {row.name}, looked at,"):
+        check_name(row, rows, word, f"{where}: ")
+        rows[str(row.name)] = _CHECKED[kind](row, source)
 
 
 def _scheme(row: Scheme, source: str) -> Scheme:
@@ -140,7 +145,8 @@ def _dataset(row: DatasetRow, source: str) -> DatasetRow:
 def _loss(row: Loss, source: str) -> Loss:
     if not callable(row.function):
         raise ForeignError(f"loss {row.name} is {row.function!r}, expected a function of outputs and targets")
-    return replace(row, source=source, summary=row.summary or _first_line(row.function))
+    made = _made(row.function, row.name)
+    return replace(row, function=made, source=source, summary=row.summary or _first_line(row.function))
 
 
 _CHECKED: dict[str, Callable[[Any, str], Any]] = {
@@ -158,14 +164,14 @@ def _first_line(function: Any) -> str:
 def _register_member(text: str, kind: str, modules: dict[Path, ModuleType]) -> None:
     """``net.py:Net`` as a row of that name."""
     path, name = split(text)
-    if path not in modules:
-        modules[path] = load(path)
-    target = member(modules[path], name, path)
+    if path.resolve() not in modules:
+        modules[path.resolve()] = load(path)
+    target = member(modules[path.resolve()], name, path)
     source = source_hash(path)
     if kind == "MODELS":
         MODELS[text] = adapt(text, target, source)
     else:
-        LOSSES[text] = _loss(Loss(text, _made(target, text)), source)
+        LOSSES[text] = _loss(Loss(text, target), source)
 
 
 def _made(target: Any, name: str) -> Any:
@@ -186,7 +192,7 @@ def _register_entry(entry: EntryPoint, kind: str) -> None:
     """A row, or a list of rows, that an installed package offers."""
     package = entry.dist.name if entry.dist else entry.value
     where = f"plug-in {entry.name} of the package {package}"
-    with blaming(f"{where} (mend or uninstall it): loading it"):
+    with blaming(f"{where} (mend or uninstall it): loading it"), forked("load"):
         loaded = entry.load()
     module = sys.modules[entry.module]
     file = Path(module.__file__ or "").resolve()

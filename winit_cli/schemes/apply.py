@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +13,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from torch.nn.utils.parametrize import remove_parametrizations
 
-from winit_cli.errors import ConfigError, Fault
+from winit_cli.errors import ConfigError, Fault, UsageError
 from winit_cli.rng import DrawFrom, forked, generator
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.recipe import LAYERS, Recipe, Use
@@ -55,20 +56,31 @@ def initialize(model: nn.Module, recipe: Recipe, seed: int) -> list[Assignment]:
 def _fill(assignment: Assignment, source: Generator) -> None:
     """Draw on the CPU, where every device gets its bits from."""
     scheme, slot = SCHEMES[assignment.use.scheme], assignment.slot
-    on_cpu = slot.parameter.device.type == "cpu"
-    drawn = slot if on_cpu else replace(slot, parameter=torch.empty_like(slot.parameter, device="cpu"))
+    in_place = slot.parameter.device.type == "cpu" and slot.parameter.is_contiguous()
+    drawn = slot if in_place else replace(slot, parameter=_plain(slot.parameter))
     with forked("init", slot.name) if scheme.source else contextlib.nullcontext():
         for block in drawn.views():
             scheme.fill(block, source, **assignment.use.options)
-    if not on_cpu:
+    if not in_place:
         slot.parameter.copy_(drawn.parameter)
+
+
+def _plain(parameter: Tensor) -> Tensor:
+    """Memory for the same values on the CPU, in the usual order of rows."""
+    return torch.empty(parameter.shape, dtype=parameter.dtype)
 
 
 def _reset(defaults: Sequence[Slot], seed: int) -> None:
     """Copy each parameter from a twin of its module that has reset itself."""
     for module in {id(slot.module): slot.module for slot in defaults}.values():
         mine = [slot for slot in defaults if slot.module is module]
-        twin = _twin(module, [slot.local for slot in mine if slot.originals])
+        try:
+            twin = _twin(module, [slot.local for slot in mine if slot.originals])
+        except RuntimeError as error:
+            reason = str(error).partition(".")[0]
+            raise UsageError(
+                f"{mine[0].name}: its layer cannot be copied to be reset ({reason}); use as_built"
+            ) from None
         sources = {slot.local: generator(seed, "init", slot.name) for slot in mine}
         _reset_twin(twin, sources, generator(seed, "init", mine[0].name, "rest"))
         for slot in mine:
@@ -79,6 +91,8 @@ def _reset(defaults: Sequence[Slot], seed: int) -> None:
 def _twin(module: nn.Module, parametrized: Sequence[str]) -> nn.Module:
     """A copy of a module, its parametrized weights plain."""
     twin = copy.deepcopy(module).cpu()
+    for parameter in twin.parameters():
+        parameter.data = parameter.data.contiguous()
     if parametrized:  # undoing a parametrization changes the class, which the copy shares
         cls = type(twin)
         twin.__class__ = type(cls.__name__, cls.__bases__, dict(cls.__dict__))
@@ -105,7 +119,12 @@ def _reset_of(module: nn.Module) -> Callable[[], object] | None:
     """What draws a module's own initial values; an attention's has a name of its own."""
     name = "_reset_parameters" if isinstance(module, nn.MultiheadAttention) else "reset_parameters"
     found = getattr(module, name, None)
-    return found if callable(found) else None
+    if not callable(found):
+        return None
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = inspect.signature(found).parameters.values()
+    needs = any(p.default is p.empty and p.kind not in kinds for p in parameters)
+    return None if needs else found
 
 
 def assign(model_slots: Iterable[Slot], recipe: Recipe) -> list[Assignment]:
@@ -170,6 +189,8 @@ def _bias(slot: Slot, recipe: Recipe, beside: dict[str, tuple[Use, str]]) -> tup
         fills = recipe.fallback is None or _fills(Assignment(slot, *use))
         return use if fills else (recipe.fallback or ZEROS, "fallback")
     weight = beside.get(slot.name.removesuffix(slot.local) + slot.local.replace("bias", "weight", 1))
+    if weight is None and recipe.main is not None:
+        weight = recipe.main, "scheme"
     if weight is None or not SCHEMES[weight[0].scheme].own_biases:
         return ZEROS, "bias"
     return (AS_BUILT, "beside a frozen weight") if weight[1] == "frozen" else weight

@@ -60,6 +60,8 @@ def init_hash(records: Sequence[InitRecord]) -> str:
 def expected(assignment: Assignment) -> Moments:
     """The moments that the formula promises for one block of the parameter."""
     slot = assignment.slot
+    if not slot.parameter.numel():
+        return Moments(std=None, mean=None)
     if assignment.use.scheme == "pytorch_default":
         return _module_moments(slot)
     return SCHEMES[assignment.use.scheme].moments(slot.block_shape, **assignment.use.options)
@@ -88,11 +90,11 @@ def _record(name: str, parameter: Tensor, assignment: Assignment, rule: str, mom
         fan_in=fan_in,
         fan_out=fan_out,
         gain=moments.gain,
-        mean=float(wide.mean()),
-        std=float(wide.std()),
+        mean=float(wide.mean()) if wide.size else math.nan,
+        std=float(wide.std()) if wide.size else math.nan,
         expected_std=moments.std,
-        min=float(wide.min()),
-        max=float(wide.max()),
+        min=float(wide.min()) if wide.size else math.nan,
+        max=float(wide.max()) if wide.size else math.nan,
         sha256=hashlib.sha256(values.flatten().view(torch.uint8).numpy().tobytes()).hexdigest(),
     )
 
@@ -100,6 +102,9 @@ def _record(name: str, parameter: Tensor, assignment: Assignment, rule: str, mom
 def _module_moments(slot: Slot) -> Moments:
     """What the layers' own resets draw: U(±1/sqrt(fan_in)); recurrent U(±1/sqrt(hidden))."""
     module = slot.module
+    reset = getattr(type(module), "reset_parameters", None)
+    if reset is not None and not str(reset.__module__).startswith("torch."):
+        return Moments(std=None, mean=None)  # a layer made from torch's, with a reset of its own
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
         return replace(_uniform(module.hidden_size), gain=None)
     if isinstance(module, nn.PReLU):
@@ -120,4 +125,6 @@ def _module_moments(slot: Slot) -> Moments:
 
 
 def _uniform(fan: float) -> Moments:
+    if not fan:
+        return Moments(std=0.0)
     return Moments(std=1 / math.sqrt(3 * fan), gain=1 / math.sqrt(3), bound=1 / math.sqrt(fan))

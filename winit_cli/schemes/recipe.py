@@ -28,7 +28,8 @@ class Rule:
 
     def matches(self, slot: Slot) -> bool:
         """Whether the parameter is one that the rule speaks of; a rule with both keys asks for both."""
-        named = self.params is None or fnmatchcase(slot.name, self.params)
+        names = (slot.name, *slot.ties)
+        named = self.params is None or any(fnmatchcase(name, self.params) for name in names)
         kinds = LAYERS if self.layers == "any" else (self.layers,)
         return named and (self.layers is None or slot.kind in kinds)
 
@@ -53,6 +54,13 @@ class Recipe:
     def plain(self) -> bool:
         """Whether it is one scheme for all weights."""
         return self.scheme != "rules"
+
+    @property
+    def main(self) -> Use | None:
+        """The one scheme of a plain recipe."""
+        if not self.plain:
+            return None
+        return self.rules[0].use if self.rules else self.others
 
 
 __all__ = ["LAYERS", "Recipe", "Rule", "Use"]

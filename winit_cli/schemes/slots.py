@@ -151,7 +151,7 @@ def _parametrized(model: nn.Module, prefix: str, originals: ParametrizationList)
         _kind(module, local),
         _blocks(module, local, weight),
         originals=tuple(held),
-        frozen=not any(value.requires_grad for _, value in held),
+        frozen=not all(value.requires_grad for _, value in held),
     )
 
 
