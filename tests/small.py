@@ -8,7 +8,7 @@ from typing import Any
 
 from winit_cli.config import override, parse, resolve
 from winit_cli.plan import Plan, Trial, make_plan
-from winit_cli.runner import Result, run_plan
+from winit_cli.runner import How, Result, run_plan
 
 BASE = """
 name: small
@@ -53,7 +53,7 @@ def plan_of(*settings: str, text: str = BASE) -> Plan:
 
 def run_of(results: Path, *settings: str, text: str = BASE, heard: Heard | None = None, fresh: bool = False) -> Result:
     """Run a config under a results directory."""
-    return run_plan(plan_of(*settings, text=text), results, heard or Heard(), fresh=fresh)
+    return run_plan(plan_of(*settings, text=text), results, heard or Heard(), How(fresh=fresh))
 
 
 def rows(result: Result, table: str, **where: Any) -> list[dict[str, str]]:

@@ -14,8 +14,9 @@ from winit_cli.report.notices import notices
 from winit_cli.report.page import page
 from winit_cli.runner import run_plan
 from winit_cli.store.frames import read_run
+from winit_cli.store.reading import FILE
 from winit_cli.store.runs import finished_elsewhere
-from winit_cli.store.store import FILE, Store
+from winit_cli.store.store import Store
 
 TWO = ("schemes=[kaiming_normal, zeros]",)
 

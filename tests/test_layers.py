@@ -39,8 +39,10 @@ BELOW["stats"] = {*BELOW["store"], "store"}
 BELOW["pairs"] = {*BELOW["stats"], "stats"}
 BELOW["plots"] = {*BELOW["stats"], "stats"}
 BELOW["report"] = {*BELOW["plots"], "plots"}
-BELOW["runner"] = {*BELOW["engine"], "engine", "environment", "resolved", *BELOW["stats"], "stats", "pairs"}
+BELOW["stopping"] = {"errors"}
+BELOW["runner"] = {"stopping", *BELOW["engine"], "engine", "environment", "resolved", *BELOW["stats"], "stats", "pairs"}
 BELOW["export"] = set(BELOW["runner"])
+BELOW["verify"] = {*BELOW["export"], "export"}
 BELOW["cli"] = set(BELOW)
 BELOW["api"] = set(BELOW)
 

@@ -25,7 +25,7 @@ def test_another_live_process_is_named_and_a_dead_one_is_not_in_the_way(tmp_path
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], **pipes) as owner:
         assert owner.stdout.readline() == "held\n"
-        with pytest.raises(LockedError, match=rf"process {owner.pid}; wait for it") as found, writing(tmp_path):
+        with pytest.raises(LockedError, match=rf"process {owner.pid} on .*; wait for it") as found, writing(tmp_path):
             pass
         assert found.value.exit_code == 4
         owner.kill()

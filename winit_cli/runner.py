@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,22 +14,25 @@ import torch
 
 from winit_cli.config import dump
 from winit_cli.data.dataset import Dataset, Part
-from winit_cli.engine.records import Chunk, Finished, Started
+from winit_cli.engine.records import Checkpoint, Chunk, Finished, Packed, Started
 from winit_cli.engine.serial import train_trial
 from winit_cli.environment import environment
-from winit_cli.errors import Terminated, WinitError
+from winit_cli.errors import StorageError, Terminated, UsageError, WinitError
 from winit_cli.foreign import described, place_of
 from winit_cli.pairs import comparisons
 from winit_cli.plan import Plan, Trial
 from winit_cli.resolved import resolved_config
 from winit_cli.stats import summarize
+from winit_cli.stopping import Cadence
 from winit_cli.store.files import write_csv, write_json, write_text
 from winit_cli.store.frames import read_run
 from winit_cli.store.lock import writing
+from winit_cli.store.reading import FILE
 from winit_cli.store.runs import finished_elsewhere, run_facts
-from winit_cli.store.store import FILE, Store
+from winit_cli.store.store import Store
 
-SHOWN_IF_DIFFERENT = ("winit", "torch", "numpy", "cpu", "threads")
+SHOWN_IF_DIFFERENT = ("winit", "python", "numpy", "cpu", "threads")
+REFUSED_IF_DIFFERENT = ("torch", "cpu_capability", "gpu")  # with these, the same steps give other bits
 
 
 class Progress(Protocol):
@@ -58,28 +61,54 @@ class Result:
     failures: list[str]
 
 
-def run_plan(plan: Plan, results: Path, progress: Progress, *, fresh: bool = False) -> Result:
+@dataclass(frozen=True)
+class How:
+    """How to run a plan. ``fresh`` trains everything again in a sibling directory, ``fail_fast`` stops at the first
+    trial that fails, ``take_over`` takes the place of another process that writes the run."""
+
+    fresh: bool = False
+    fail_fast: bool = False
+    take_over: bool = False
+
+
+def run_plan(plan: Plan, results: Path, progress: Progress, how: How = How()) -> Result:
     """Run a plan under a results directory; trials that any run there has finished are not repeated.
 
     A trial that raises an error is recorded as failed and the others go on.
 
     Raises:
-        LockedError: another process is writing this run.
+        LockedError: another process is writing this run, or has taken it over.
+        UsageError: the run was started with other versions or on another device, which would give other bits.
         StorageError: the disk refuses; what was committed before is kept.
     """
-    directory = _directory(plan, results, fresh)
-    with writing(directory), Store(directory, plan.config.base.general.checkpoint_seconds) as store:
-        env = store.meta("env") or environment(plan.settings[0].device)
-        store.register(plan.trials, _facts(plan) | {"env": env})
+    directory = _directory(plan, results, how.fresh)
+    with writing(directory, take_over=how.take_over) as owner, Store(directory, owner) as store:
+        here = environment(plan.settings[0].device)
+        env = store.meta("env") if store.has_begun() else here
+        _refuse_other_bits(store, env, here)
+        damaged = store.register(plan.trials, _facts(plan) | {"env": env})
+        if damaged:
+            progress.note(f"damaged in {FILE}, so trained anew: {', '.join(damaged)}")
         was_complete = not store.unfinished()
         if not was_complete:
-            _prepare(plan, store, env, progress)
-            if not fresh:
+            _prepare(plan, store, env, here, progress)
+            if not how.fresh:
                 _copy_finished(plan, store, results, progress)
-            _train_all(plan, store, env, progress)
+            _train_all(plan, store, env, progress, how)
         _write_tables(plan, store, progress)
         counts = store.write_status("failed" if store.unfinished() else "complete")["trials"]
+        store.shrink()
         return Result(directory, counts, was_complete, store.failures())
+
+
+def _refuse_other_bits(store: Store, env: dict[str, Any], here: dict[str, Any]) -> None:
+    """A run is not continued where its trials would come out otherwise than the others."""
+    differs = _differences(env, here, REFUSED_IF_DIFFERENT)
+    if differs and store.unfinished():
+        raise UsageError(
+            f"{store.directory} was started with {differs}, so the trials that are missing would come out otherwise "
+            "than those it has; finish it with what it was started with, or train all of it here with --fresh"
+        )
 
 
 def _directory(plan: Plan, results: Path, fresh: bool) -> Path:
@@ -113,8 +142,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _prepare(plan: Plan, store: Store, env: dict[str, Any], progress: Progress) -> None:
-    here = environment(plan.settings[0].device)
+def _prepare(plan: Plan, store: Store, env: dict[str, Any], here: dict[str, Any], progress: Progress) -> None:
     differs = _differences(env, here | {"threads": env["threads"]})  # the thread count is restored
     if differs:
         progress.note(f"this run was started with {differs}")
@@ -134,7 +162,7 @@ def _copy_finished(plan: Plan, store: Store, results: Path, progress: Progress) 
         store.copy(other, pairs)
         progress.note(f"{len(pairs)} copied from {other.name}")
         copied += len(pairs)
-        differs = _differences(run_facts(other).get("env", {}), env)
+        differs = _differences(run_facts(other).get("env", {}), env, (*REFUSED_IF_DIFFERENT, *SHOWN_IF_DIFFERENT))
         if differs:
             text = f"{other.name}, whose trials are copied, ran with {differs}"
             progress.note(text)
@@ -145,38 +173,52 @@ def _copy_finished(plan: Plan, store: Store, results: Path, progress: Progress) 
         progress.note(f"{len(missing) - copied} to train")
 
 
-def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
-    """What could change bits: ``torch 2.12.0, not 2.13.0``."""
-    keys = [key for key in SHOWN_IF_DIFFERENT if key in theirs and theirs[key] != ours[key]]
+def _differences(theirs: dict[str, Any], ours: dict[str, Any], keys: Sequence[str] = SHOWN_IF_DIFFERENT) -> str:
+    """What differs: ``torch 2.12.0, not 2.13.0``."""
+    keys = [key for key in keys if key in theirs and theirs[key] != ours[key]]
     return ", ".join(f"{key} {theirs[key]}, not {ours[key]}" for key in keys)
 
 
-def _train_all(plan: Plan, store: Store, env: dict[str, Any], progress: Progress) -> None:
+def _train_all(plan: Plan, store: Store, env: dict[str, Any], progress: Progress, how: How) -> None:
     missing = store.unfinished()
     progress.begin(len(plan.trials), len(plan.trials) - len(missing), max(s.steps for s in plan.settings))
     on_device: dict[str, Dataset] = {}
+    cadence = Cadence(plan.config.base.general.checkpoint_seconds)
     try:
-        with _torch_as(env["threads"], plan):
+        with _torch_as(env["threads"], plan), cadence.signals():
             for position in missing:
                 trial = plan.trials[position]
                 data = trial.setting.dataset
                 if data.fingerprint not in on_device:
                     on_device = {data.fingerprint: _to(data, trial.setting.device)}
-                _train(trial, position, on_device[data.fingerprint], store, progress)
+                if not _train(trial, position, on_device[data.fingerprint], store, progress, cadence) and how.fail_fast:
+                    progress.note("stopped at the first failed trial (--fail-fast)")
+                    break
     except BaseException:
         with contextlib.suppress(WinitError):
             store.write_status("interrupted")
         raise
 
 
-def _train(trial: Trial, position: int, data: Dataset, store: Store, progress: Progress) -> None:
-    began, step = time.perf_counter(), 0
+def _train(trial: Trial, position: int, data: Dataset, store: Store, progress: Progress, cadence: Cadence) -> bool:
+    """Train one trial, or go on with it, and commit what it yields; whether it did not fail."""
+    kept = store.checkpoint(position)
+    checkpoint = Checkpoint(kept.step, [Packed(*array) for array in kept.arrays]) if kept else None
+    began, step = time.perf_counter() - (kept.seconds if kept else 0.0), kept.step if kept else 0
+    cadence.stop_if_asked()
     try:
-        for record in train_trial(trial, data):
+        for record in train_trial(trial, data, checkpoint, cadence.is_due):
             if isinstance(record, Started):
-                store.start(position, record)
+                if kept is None:
+                    store.start(position, record)
+                elif record.init_hash != kept.init_hash:
+                    raise StorageError(_begins_otherwise(trial, store))
             elif isinstance(record, Chunk):
-                store.chunk(position, record)
+                store.chunk(position, record, time.perf_counter() - began)
+                if cadence.is_waiting:
+                    store.commit()
+                    cadence.committed()
+                    cadence.stop_if_asked()
                 progress.advance(record.step - step)
                 step = record.step
             elif isinstance(record, Finished):
@@ -188,6 +230,15 @@ def _train(trial: Trial, position: int, data: Dataset, store: Store, progress: P
         place = place_of(error)
         store.fail(position, f"{place}: {described(error)}" if place else described(error))
         progress.trial_done(trial, "failed")
+        return False
+    return True
+
+
+def _begins_otherwise(trial: Trial, store: Store) -> str:
+    return (
+        f"{trial.key} begins with other weights here than where {store.directory} was started, so it cannot go on: "
+        "its code, winit or the processor differs; use what it was started with, or train it here with --fresh"
+    )
 
 
 def _to(data: Dataset, device: str) -> Dataset:

@@ -18,7 +18,7 @@ from winit_cli.errors import UsageError, brief
 from winit_cli.plan import make_plan
 from winit_cli.plugins import is_code, plugged
 from winit_cli.plugins.objects import enter_data, enter_loss, enter_model
-from winit_cli.runner import run_plan
+from winit_cli.runner import How, run_plan
 from winit_cli.store.frames import read_run
 
 
@@ -89,7 +89,7 @@ def compare(
         plan = make_plan(resolve(Document(given, "winit.compare")), resolve_device(device), download=True)
         folder = Path(results or os.environ.get("WINIT_RESULTS") or "results")
         with reporting(progress) as reporter:
-            done = run_plan(plan, folder, reporter, fresh=fresh)
+            done = run_plan(plan, folder, reporter, How(fresh=fresh))
     if done.failures:
         warnings.warn(f"{len(done.failures)} trials failed, the first: {done.failures[0]}", stacklevel=2)
     return Comparison(read_run(done.directory))

@@ -15,6 +15,7 @@ from winit_cli.cli.listing import list_
 from winit_cli.cli.report import report
 from winit_cli.cli.run import run
 from winit_cli.cli.starter import download, init, schema
+from winit_cli.cli.verify import verify
 
 app = typer.Typer(
     name="winit",
@@ -42,7 +43,7 @@ def _root(
     pass
 
 
-for command in (run, compare, report, check, explain, export, init, schema):
+for command in (run, compare, report, check, explain, verify, export, init, schema):
     app.command()(command)
 app.command("list")(list_)
 data.command()(download)

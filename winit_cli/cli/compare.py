@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from winit_cli.cli.guard import guarded
-from winit_cli.cli.options import RESULTS, Device, Engine, Fresh, Json, Loss, NoColor, Plugin, Quiet, Results, Settings
+from winit_cli.cli.options import (
+    RESULTS,
+    Device,
+    Engine,
+    FailFast,
+    Fresh,
+    Json,
+    Loss,
+    NoColor,
+    Plugin,
+    Quiet,
+    Results,
+    Settings,
+    TakeOver,
+)
 from winit_cli.cli.terminal import Terminal
 from winit_cli.errors import UsageError
 
@@ -36,6 +50,8 @@ def compare(
     device: Device = "auto",
     engine: Engine = None,
     fresh: Fresh = False,
+    fail_fast: FailFast = False,
+    take_over: TakeOver = False,
     json: Json = False,
     quiet: Quiet = False,
     no_color: NoColor = False,
@@ -44,13 +60,14 @@ def compare(
     from winit_cli.cli.run import execute
     from winit_cli.cli.sources import Changes, resolve
     from winit_cli.plugins import plugged
+    from winit_cli.runner import How
 
     terminal = Terminal(json, quiet, no_color)
     given = {"model": model, "data": data, "train.lr": lr, "seeds": seeds}
     given |= {} if steps is None else {"train.steps": steps}
     with plugged(plugin, model, loss):
         config = resolve(document(schemes, given), Changes(settings, engine, loss=loss))
-        result, failed = execute(config, terminal, results, device, fresh)
+        result, failed = execute(config, terminal, results, device, How(fresh, fail_fast, take_over))
     terminal.document(result)
     if failed:
         raise SystemExit(1)

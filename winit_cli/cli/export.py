@@ -51,10 +51,14 @@ def export(
 
     given = {"label": label, "seed": seed, "lr": lr, "model": model, "loss": loss}
     _refuse_options(to, {**given, "plugin": plugin or None})
-    written = _written(to, find_run(results, run), out, given, plugin)
+    written, left_out = _written(to, find_run(results, run), out, given, plugin)
     terminal = Terminal(json, no_color=no_color)
     terminal.path(written)
-    terminal.document({"written": str(written)})
+    terminal.document({"written": str(written), **({"left_out": left_out} if left_out else {})})
+    for text in left_out:
+        terminal.note(f"left out as damaged: {text}")
+    if left_out:
+        raise SystemExit(1)
 
 
 def _refuse_options(to: Format, given: dict[str, Any]) -> None:
@@ -65,18 +69,21 @@ def _refuse_options(to: Format, given: dict[str, Any]) -> None:
             raise UsageError(f"{option} does not go with --to {to}, only with {fitting}; leave it out{hint}")
 
 
-def _written(to: Format, run: Path, out: Path | None, given: dict[str, Any], plugin: list[str]) -> Path:
-    """Where it was written; only what the format needs is imported."""
+def _written(
+    to: Format, run: Path, out: Path | None, given: dict[str, Any], plugin: list[str]
+) -> tuple[Path, list[str]]:
+    """Where it was written and what damage kept out; only what the format needs is imported."""
     if to is Format.csv:
         from winit_cli.export.tables import to_csv
 
-        return to_csv(run, out)
+        written = to_csv(run, out)
+        return written.directory, written.left_out
     if to is Format.python:
         from winit_cli.export.python_file import to_python
 
-        return to_python(run, out, given["label"])
+        return to_python(run, out, given["label"]), []
     from winit_cli.export.weights import Wanted, to_safetensors
     from winit_cli.plugins import plugged
 
     with plugged(plugin, given["model"], given["loss"]):
-        return to_safetensors(run, out, Wanted(**given))
+        return to_safetensors(run, out, Wanted(**given)), []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import NoReturn, ParamSpec
 from winit_cli.errors import ConfigError, Terminated, WinitError
 
 P = ParamSpec("P")
+KEPT = "what was recorded is kept, and the same command goes on from there"
 
 
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
@@ -20,7 +22,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        signal.signal(signal.SIGTERM, _terminate)
+        _end_in_order()
         try:
             command(*args, **kwargs)
             sys.stdout.flush()
@@ -28,8 +30,11 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             _say(_text(error))
             raise SystemExit(error.exit_code) from None
         except KeyboardInterrupt:
-            _say("interrupted; finished trials are kept, the same command goes on from there")
+            _say(f"interrupted; {KEPT}")
             raise SystemExit(130) from None
+        except Terminated as error:
+            _say(f"terminated; {KEPT}")
+            raise SystemExit(error.code) from None
         except BrokenPipeError:
             _end_quietly()
         except OSError as error:
@@ -47,9 +52,15 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
+def _end_in_order() -> None:
+    """Let SIGTERM, and a terminal that goes away, end a command as errors do; ``nohup`` ignores the second."""
+    signal.signal(signal.SIGTERM, _terminate)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _terminate)
+
+
 def _terminate(signum: int, frame: object) -> NoReturn:
-    _say("terminated; finished trials are kept, the same command goes on from there")
-    raise Terminated(143)
+    raise Terminated(128 + signum)
 
 
 def _text(error: WinitError) -> str:
@@ -61,7 +72,8 @@ def _text(error: WinitError) -> str:
 def _say(text: str) -> None:
     """Characters that would steer the terminal (a config may hold them) are shown, not sent."""
     visible = "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
-    print(f"winit: {visible}", file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError):  # nobody listens any more
+        print(f"winit: {visible}", file=sys.stderr, flush=True)
 
 
 def _end_quietly() -> NoReturn:

@@ -82,7 +82,7 @@ def _data() -> list[dict[str, Any]]:
 
 
 def _runs(results: Path) -> list[dict[str, Any]]:
-    from winit_cli.store.runs import run_facts, runs
+    from winit_cli.store.runs import run_facts, runs, state_of
 
     found = []
     for path in reversed(runs(results)):
@@ -92,7 +92,7 @@ def _runs(results: Path) -> list[dict[str, Any]]:
         found.append(
             {
                 "run": path.name,
-                "state": status.get("state", "unreadable"),
+                "state": state_of(path, facts),
                 "trials": ", ".join(f"{count} {name}" for name, count in counts.items()),
                 "model": config.get("model", {}).get("name", ""),
                 "data": config.get("data", {}).get("name", ""),

@@ -15,6 +15,10 @@ Results = Annotated[Path, typer.Option("--results", envvar="WINIT_RESULTS", help
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="auto or serial; default: the config's.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Train everything again, in a sibling directory.")]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first trial that fails.")]
+TakeOver = Annotated[
+    bool, typer.Option("--take-over", help="Write this run even if another process seems to be writing it.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Plugin = Annotated[
     list[str],

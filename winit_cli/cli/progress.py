@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -26,7 +26,10 @@ class _Speed(ProgressColumn):
 
 
 class Reporter:
-    """Tells a person how a run goes on; what the runner's ``Progress`` protocol asks for."""
+    """Tells a person how a run goes on; what the runner's ``Progress`` protocol asks for.
+
+    Where nobody listens any more (a closed terminal, ``| head``), the run goes on without words.
+    """
 
     def __init__(self, terminal: Terminal, bar: Progress | None) -> None:
         self.terminal = terminal
@@ -60,7 +63,8 @@ class Reporter:
 
     def note(self, text: str) -> None:
         if self.bar:
-            self.bar.console.print(text, highlight=False, markup=False)
+            with suppress(OSError):
+                self.bar.console.print(text, highlight=False, markup=False)
         else:
             self.terminal.note(text)
 
@@ -77,5 +81,11 @@ def reporting(terminal: Terminal) -> Iterator[Reporter]:
         yield Reporter(terminal, None)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    bar = Progress(*columns, console=console, transient=True)
+    with suppress(OSError):
+        bar.start()
+    try:
         yield Reporter(terminal, bar)
+    finally:
+        with suppress(OSError):
+            bar.stop()

@@ -14,6 +14,7 @@ from winit_cli.cli.options import (
     RESULTS,
     Device,
     Engine,
+    FailFast,
     Fresh,
     Json,
     Loss,
@@ -23,11 +24,13 @@ from winit_cli.cli.options import (
     Quiet,
     Results,
     Settings,
+    TakeOver,
 )
 from winit_cli.cli.terminal import Terminal, prints_aside
 
 if TYPE_CHECKING:
     from winit_cli.config import Config
+    from winit_cli.runner import How
 
 
 FAILURES_SHOWN = 5
@@ -46,6 +49,8 @@ def run(
     device: Device = "auto",
     engine: Engine = None,
     fresh: Fresh = False,
+    fail_fast: FailFast = False,
+    take_over: TakeOver = False,
     json: Json = False,
     quiet: Quiet = False,
     no_color: NoColor = False,
@@ -53,19 +58,19 @@ def run(
     """Run experiments: train what is missing, show the result. The same command resumes or shows again."""
     from winit_cli.cli.sources import Changes, load
     from winit_cli.plugins import plugged
+    from winit_cli.runner import How
 
     terminal = Terminal(json, quiet, no_color)
     with plugged(plugin, model, loss):
         loaded = [load(text, Changes(settings, engine, model, loss)) for text in configs]
-        documents = [execute(config, terminal, results, device, fresh) for config in loaded]
+        how = How(fresh, fail_fast, take_over)
+        documents = [execute(config, terminal, results, device, how) for config in loaded]
     terminal.document(documents[0][0] if len(documents) == 1 else [document for document, _ in documents])
     if any(failed for _, failed in documents):
         raise SystemExit(1)
 
 
-def execute(
-    config: Config, terminal: Terminal, results: Path, device: str, fresh: bool
-) -> tuple[dict[str, object], bool]:
+def execute(config: Config, terminal: Terminal, results: Path, device: str, how: How) -> tuple[dict[str, object], bool]:
     """Run one config and show its ranked table; return the JSON document and whether a trial failed."""
     from winit_cli.cli import standing
     from winit_cli.cli.progress import reporting
@@ -80,7 +85,7 @@ def execute(
     for note in [*spoken_notes(config), *dict.fromkeys(n for s in plan.settings for n in s.notes)]:
         terminal.note(note)
     with reporting(terminal) as reporter, prints_aside():
-        result = run_plan(plan, results, reporter, fresh=fresh)
+        result = run_plan(plan, results, reporter, how)
     for failure in result.failures[:FAILURES_SHOWN]:
         terminal.err.print(escape(failure), highlight=False, soft_wrap=True)
     if result.failures:

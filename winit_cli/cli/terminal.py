@@ -55,15 +55,21 @@ class Terminal:
         if not self.json:
             self.out.print(*parts, highlight=False)
 
+    def line(self, markup: str) -> None:
+        """Print one line for people on stdout, however long."""
+        if not self.json:
+            self.out.print(markup, highlight=False, soft_wrap=True)
+
     def path(self, path: Path | str, before: str = "", after: str = "") -> None:
         """Print a path for people on stdout, never broken over lines and never read as markup."""
         if not self.json:
             self.out.print(f"{before}{escape(str(path))}{after}", highlight=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Say something on stderr, unless ``--quiet``."""
+        """Say something on stderr, unless ``--quiet`` or nobody listens any more."""
         if not self.quiet:
-            self.err.print(escape(text), highlight=False, soft_wrap=True)
+            with contextlib.suppress(OSError):
+                self.err.print(escape(text), highlight=False, soft_wrap=True)
 
     def document(self, data: Any) -> None:
         """With ``--json``: the one document on stdout."""

@@ -43,12 +43,33 @@ class Norms:
 
 
 @dataclass(frozen=True)
+class Packed:
+    """A tensor as plain bytes in row-major order; ``strides`` in elements are those that it had in memory."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What continues a trial after ``step`` updates."""
+
+    step: int
+    arrays: list[Packed]
+
+
+@dataclass(frozen=True)
 class Chunk:
-    """What was measured since the last chunk, up to and including ``step`` updates."""
+    """What was measured since the last chunk, up to and including ``step`` updates; with a checkpoint, the state
+    from which the trial goes on behind these measurements."""
 
     step: int
     points: list[Point] = field(default_factory=list)
     norms: list[Norms] = field(default_factory=list)
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,18 @@ P parameters, B batch.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from winit_cli.data.dataset import Dataset, Part
 from winit_cli.engine.batches import batches
+from winit_cli.engine.checkpoint import TrialState
 from winit_cli.engine.evaluate import Scoring, accuracy_of, autocast, evaluate, no_accuracy
 from winit_cli.engine.optimizer import make_optimizer, rate_factor
-from winit_cli.engine.records import Array, Chunk, Finished, Split, Started
+from winit_cli.engine.records import Array, Checkpoint, Chunk, Finished, Split, Started
 from winit_cli.engine.tape import Tape
 from winit_cli.engine.units import first_units
 from winit_cli.plan import Trial
@@ -30,17 +32,22 @@ LEARNED = 0.01  # of the best constant predictor's loss; a trial that is not bet
 Scores = tuple[Tensor, Tensor]
 
 
-def train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Finished]:
-    """Initialize and train one trial on ``data``, which lies on the trial's device.
+def train_trial(
+    trial: Trial, data: Dataset, checkpoint: Checkpoint | None = None, is_due: Callable[[], bool] = lambda: False
+) -> Iterator[Started | Chunk | Finished]:
+    """Initialize and train one trial on ``data``, which lies on the trial's device, or go on from a checkpoint.
 
-    Yields ``Started``, then a ``Chunk`` whenever the test part has been measured, then ``Finished``. Where a user's own
-    model draws from global generators, these are seeded by trial and step, and put back as the trial ends.
+    Yields ``Started``, then a ``Chunk`` whenever the test part has been measured and, with a checkpoint inside,
+    whenever ``is_due`` says so after an update, then ``Finished``. Where a user's own model draws from global
+    generators, these are seeded by trial and step, and put back as the trial ends.
     """
     with forked(trial.seed, "trial") if trial.setting.is_foreign else contextlib.nullcontext():
-        yield from _train_trial(trial, data)
+        yield from _train_trial(trial, data, checkpoint, is_due)
 
 
-def _train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Finished]:
+def _train_trial(
+    trial: Trial, data: Dataset, checkpoint: Checkpoint | None, is_due: Callable[[], bool]
+) -> Iterator[Started | Chunk | Finished]:
     setting, seed = trial.setting, trial.seed
     train, steps = setting.train, setting.steps
     model = setting.build(seed)
@@ -50,15 +57,17 @@ def _train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Fini
 
     model.to(setting.device)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    scoring = Scoring(setting.loss.function, accuracy_of if setting.has_accuracy else no_accuracy)
     places = _places(model, records, setting.device)
     optimizer = make_optimizer(trained, train, trial.lr)
-    order = batches(seed, len(data.train.x), train.batch_size)
+    state = TrialState(model, trained, optimizer, [model, scoring.loss] if setting.is_foreign else [])
+    start = checkpoint.step if checkpoint else 0
+    before = state.restore(checkpoint) if checkpoint else torch.zeros(())
+    order = batches(seed, len(data.train.x), train.batch_size, start)
     tape = Tape(steps, setting.every, setting.test_every, setting.device)
-    scoring = Scoring(setting.loss.function, accuracy_of if setting.has_accuracy else no_accuracy)
     finals: dict[Split, Scores] = {}
-    before = loss = torch.zeros(())
     precision = setting.experiment.general.precision
-    for step in range(steps + 1):
+    for step in range(start, steps + 1):
         _reseed(setting, seed, "evaluate", step)
         if tape.tests(step):
             for split, part in _held_out(data).items():
@@ -79,12 +88,15 @@ def _train_trial(trial: Trial, data: Dataset) -> Iterator[Started | Chunk | Fini
         if tape.measures(step):
             tape.point(step, "train", loss.detach(), scoring.accuracy(out, y))
             tape.gradients(step, norms.new_full((len(records),), float("nan")).index_copy(0, places, norms))
-        if tape.tests(step):
-            yield tape.chunk(step)
-            if tape.diverged_step is not None:
-                break
         if step < steps:
             _update(optimizer, trained, trial.lr * rate_factor(step, train), train.clip_norm)
+        is_checkpoint = step < steps and is_due()
+        if is_checkpoint or tape.tests(step):
+            chunk = tape.chunk(step)
+            whole = is_checkpoint and tape.diverged_step is None
+            yield replace(chunk, checkpoint=state.take(step + 1, before)) if whole else chunk
+            if tape.diverged_step is not None:
+                break
     # without a best constant output, a trial has learned if it is better than before its first update
     reference = before.item() if setting.constant_loss is None else setting.constant_loss
     units = first_units(model, setting.task.input_shape)

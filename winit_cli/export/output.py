@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from winit_cli.errors import UsageError
-from winit_cli.store.files import refusals
+from winit_cli.store.files import write_bytes
 
 
 def refuse_existing(out: Path) -> None:
@@ -23,12 +23,5 @@ def write_new(out: Path, content: bytes) -> Path:
         StorageError: the disk refused.
     """
     refuse_existing(out)
-    beside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    with refusals(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_bytes(content)
-            beside.replace(out)
-        finally:
-            beside.unlink(missing_ok=True)
+    write_bytes(out, content)
     return out

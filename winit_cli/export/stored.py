@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import re
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from winit_cli.config import Config, Document, resolve
 from winit_cli.errors import StorageError, UsageError, known
-from winit_cli.store.files import refusals, sqlite_uri
-from winit_cli.store.store import FILE
+from winit_cli.store.reading import FILE, facts_of, reading
 
 
 @dataclass(frozen=True)
@@ -26,6 +22,11 @@ class StoredTrial:
     seed: int
     status: str
     init_hash: str | None
+
+
+def named(run: Path) -> str:
+    """The name of a run's directory, without characters that would break out of a comment or a file name."""
+    return re.sub(r"[^\w.+@=, -]", "_", run.resolve().name)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class StoredRun:
     @property
     def name(self) -> str:
         """Name of the directory, without characters that would break out of a comment or a file name."""
-        return re.sub(r"[^\w.+@=, -]", "_", self.path.resolve().name)
+        return named(self.path)
 
     def config(self, model: str | None = None, loss: str | None = None) -> Config:
         """The config that the run was made from, resolved again; a user's own model and loss under these names.
@@ -102,27 +103,12 @@ def read_stored(path: Path) -> StoredRun:
     """
     with reading(path) as connection:
         rows = connection.execute("SELECT label, lr, seed, status, init_hash FROM trials ORDER BY id").fetchall()
-        meta = dict(connection.execute("SELECT key, value FROM meta WHERE key IN ('config', 'env', 'labels')"))
+        meta = facts_of(connection)
     try:
-        facts, env, labels = (json.loads(meta[key]) for key in ("config", "env", "labels"))
-    except (KeyError, ValueError):
+        facts, env, labels = (meta[key] for key in ("config", "env", "labels"))
+    except KeyError:
         raise StorageError(f"{path / FILE} does not say what was run; winit list runs shows the others") from None
     return StoredRun(path, facts, env, labels, [StoredTrial(*row) for row in rows])
-
-
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """The store of a run, which another process may be writing.
-
-    Raises:
-        StorageError: it is missing or damaged.
-    """
-    with refusals(path):
-        connection = sqlite3.connect(sqlite_uri(path / FILE), uri=True, timeout=60)
-        try:
-            yield connection
-        finally:
-            connection.close()
 
 
 def _listed(values: Iterable[object]) -> str:

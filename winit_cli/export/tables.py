@@ -6,48 +6,79 @@ import csv
 import os
 import shutil
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from winit_cli.export.output import refuse_existing
-from winit_cli.export.stored import StoredRun, read_stored, reading
+from winit_cli.export.stored import named
 from winit_cli.pairs import comparisons
 from winit_cli.stats import summarize
-from winit_cli.store.files import refusals, write_csv
-from winit_cli.store.schema import QUERIES
-from winit_cli.store.store import TABLES
+from winit_cli.store.digest import damaged_trials, is_meta_whole
+from winit_cli.store.files import plain_cell, refusals, write_csv
+from winit_cli.store.reading import facts_of, has_digests, reading
+from winit_cli.store.schema import QUERIES, TABLES
 
 
-def to_csv(run: Path, out: Path | None = None) -> Path:
-    """Write all tables of a run into a new directory, ``<run name>-csv`` by default.
+@dataclass(frozen=True)
+class Written:
+    """Where the tables are, and what a damaged run kept out of them, in words."""
+
+    directory: Path
+    left_out: list[str]
+
+
+def to_csv(run: Path, out: Path | None = None) -> Written:
+    """Write all tables of a run into a new directory, ``<run name>-csv`` by default; of a damaged run what is whole.
 
     Raises:
         UsageError: the directory exists.
-        StorageError: the store cannot be read, or the disk refused.
+        StorageError: nothing in the store can be read, or the disk refused.
     """
-    stored = read_stored(run)
-    out = out or Path(f"{stored.name}-csv")
+    out = out or Path(f"{named(run)}-csv")
     refuse_existing(out)
     beside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     with refusals(out):
         beside.mkdir(parents=True)
         try:
-            _write_tables(stored, beside)
+            left_out = _write_tables(run, beside)
             beside.rename(out)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
-    return out
+    return Written(out, left_out)
 
 
-def _write_tables(run: StoredRun, folder: Path) -> None:
-    with reading(run.path) as connection:
+def _write_tables(run: Path, folder: Path) -> list[str]:
+    with reading(run, is_trusted=False) as connection:
+        left_out = _without_damaged(connection)
         for name in TABLES:
-            _stream(connection, QUERIES[name], folder / f"{name}.csv")
+            try:
+                _stream(connection, QUERIES[name], folder / f"{name}.csv")
+            except sqlite3.DatabaseError as error:
+                (folder / f"{name}.csv").unlink()
+                left_out.append(f"{name}.csv: {error}")
+        is_whole = not has_digests(connection) or is_meta_whole(connection)
         trials = pd.read_sql_query(QUERIES["trials"], connection)
-    against_baseline = comparisons(trials, run.labels, run.facts["baseline"])
-    for name, table in (("summary", summarize(trials, run.labels)), ("comparisons", against_baseline)):
+        facts = facts_of(connection) if is_whole else {}
+    if not is_whole:
+        return [*left_out, "summary.csv, comparisons.csv: the config and environment are not what was recorded"]
+    against_baseline = comparisons(trials, facts["labels"], facts["config"]["baseline"])
+    for name, table in (("summary", summarize(trials, facts["labels"])), ("comparisons", against_baseline)):
         write_csv(folder / f"{name}.csv", list(table.columns), table.itertuples(index=False))
+    return left_out
+
+
+def _without_damaged(connection: sqlite3.Connection) -> list[str]:
+    """Let ``trials`` mean those that are what was recorded; the others in words."""
+    bad = damaged_trials(connection) if has_digests(connection) else []
+    if not bad:
+        return []
+    names = dict(connection.execute("SELECT id, trial FROM trials").fetchall())
+    connection.execute("PRAGMA temp_store = MEMORY")
+    marks = ",".join(map(str, bad))
+    connection.execute(f"CREATE TEMP TABLE trials AS SELECT * FROM main.trials WHERE id NOT IN ({marks})")
+    return [f"trial {names[trial]}: its rows are not what was recorded" for trial in bad]
 
 
 def _stream(connection: sqlite3.Connection, query: str, path: Path) -> None:
@@ -56,4 +87,4 @@ def _stream(connection: sqlite3.Connection, query: str, path: Path) -> None:
         cursor = connection.execute(query)
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([column[0] for column in cursor.description])
-        writer.writerows(cursor)
+        writer.writerows([plain_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in cursor)

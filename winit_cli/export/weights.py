@@ -57,10 +57,19 @@ def _rebuilt(stored: StoredRun, chosen: StoredTrial, config: Config) -> tuple[nn
     plan = make_plan(config, stored.env["device"])
     key = (chosen.label, chosen.lr, chosen.seed)
     trial = next(trial for trial in plan.trials if (trial.label, trial.lr, trial.seed) == key)
-    with _threads(stored.env["threads"]):
-        model = trial.setting.build(trial.seed)
-        made = init_hash(audit(initialize(model, trial.entry.recipe, trial.seed)))
+    model, made = _initialized(trial, stored.env["threads"])
     return model, trial, made
+
+
+def initial_hash(trial: Trial, threads: int) -> str:
+    """The hash of the values that a trial begins with, made with so many threads."""
+    return _initialized(trial, threads)[1]
+
+
+def _initialized(trial: Trial, threads: int) -> tuple[nn.Module, str]:
+    with _threads(threads):
+        model = trial.setting.build(trial.seed)
+        return model, init_hash(audit(initialize(model, trial.entry.recipe, trial.seed)))
 
 
 @contextlib.contextmanager

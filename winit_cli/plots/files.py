@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from winit_cli.store.files import refusals
+from winit_cli.store.files import write_bytes
 
 DPI = 150
 # what matplotlib would stamp into each format: the date, its version, random ids
@@ -34,19 +33,3 @@ def save(figure: Figure, stem: Path) -> None:
     """
     for kind in QUIET:
         write_bytes(stem.with_name(f"{stem.name}.{kind}"), encode(figure, kind))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file under a temporary name and rename it into place.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with refusals(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_bytes(content)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)

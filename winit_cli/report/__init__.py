@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from winit_cli.plots import PLOTS, encode
-from winit_cli.plots.files import write_bytes
 from winit_cli.report.page import draw, page
+from winit_cli.store.files import write_bytes
 from winit_cli.store.frames import RunFrames
 
 __all__ = ["render", "write"]

@@ -14,6 +14,8 @@ from typing import Any
 
 from winit_cli.errors import StorageError
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that spreadsheets take for a formula
+
 
 @contextmanager
 def refusals(path: Path) -> Iterator[None]:
@@ -38,12 +40,24 @@ def sqlite_uri(path: Path, mode: str = "rw") -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file next to its place and rename it there, so that readers see the old or the new whole."""
+    """Write a text file whole; see :func:`write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file next to its place, wait for the disk and rename it there: readers see the old or the new whole.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with refusals(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            beside.write_text(text, encoding="utf-8", newline="")
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
@@ -66,4 +80,15 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 def _cell(value: Any) -> str:
     if value is None or value != value:
         return ""
-    return repr(float(value)) if isinstance(value, float) else str(value)
+    return repr(float(value)) if isinstance(value, float) else plain_cell(str(value))
+
+
+def plain_cell(text: str) -> str:
+    """A text that a spreadsheet would run as a formula, with an apostrophe before it; numbers stay as they are."""
+    if not text.startswith(FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text

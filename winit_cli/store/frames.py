@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,8 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
-from winit_cli.errors import StorageError
-from winit_cli.store.files import refusals, sqlite_uri
+from winit_cli.store.reading import facts_of, reading, refuse_damage
 from winit_cli.store.schema import QUERIES
-from winit_cli.store.store import FILE
 
 
 @dataclass(frozen=True)
@@ -56,18 +52,13 @@ def read_run(path: Path) -> RunFrames:
     Raises:
         StorageError: the store is missing or damaged.
     """
-    with refusals(path):
-        connection = sqlite3.connect(sqlite_uri(path / FILE), uri=True, timeout=60)
-    try:
-        meta = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
+    with reading(path) as connection:
+        refuse_damage(connection, path)
+        meta = facts_of(connection)
         frames = {name: pd.read_sql_query(query, connection) for name, query in QUERIES.items()}
         frames["units"] = _with_arrays(frames["units"])
         facts: dict[str, Any] = {key: meta[key] for key in ("config", "env", "status", "data", "labels")} | frames
         return RunFrames(path, **facts)
-    except (sqlite3.Error, pd.errors.DatabaseError, KeyError, ValueError) as error:
-        raise StorageError(f"{path / FILE} cannot be read as a run of winit: {error}") from None
-    finally:
-        connection.close()
 
 
 def _with_arrays(units: DataFrame) -> DataFrame:

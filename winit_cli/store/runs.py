@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from winit_cli.errors import UsageError, known
-from winit_cli.store.files import sqlite_uri
-from winit_cli.store.store import DONE, FILE
+from winit_cli.errors import StorageError, UsageError, known
+from winit_cli.store.digest import damaged_trials
+from winit_cli.store.lock import live_owner
+from winit_cli.store.reading import FILE, facts_of, has_digests, reading
+from winit_cli.store.store import DONE
 
 
 def runs(results: Path) -> list[Path]:
@@ -46,38 +46,38 @@ def find_run(results: Path, text: str | None) -> Path:
 
 def run_facts(path: Path) -> dict[str, Any]:
     """What the store says of its run; empty where it cannot be read."""
-    with contextlib.suppress(sqlite3.Error, OSError), _reading(path) as connection:
-        return {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
+    with contextlib.suppress(StorageError), reading(path, wait=10) as connection:
+        return facts_of(connection)
     return {}
+
+
+def state_of(path: Path, facts: Mapping[str, Any]) -> str:
+    """The state of a run; one that says ``running`` and has no live writer was killed."""
+    state = str(facts.get("status", {}).get("state", "unreadable"))
+    return "interrupted" if state == "running" and live_owner(path) is None else state
 
 
 def finished_elsewhere(results: Path, but: Path, identities: Iterable[str]) -> dict[Path, Mapping[str, int]]:
     """For every other run: which of the wanted identities it has finished, and as which of its trials.
 
-    Each identity is given to one run only, the oldest that has it.
+    Each identity is given to one run only, the oldest that has it unharmed.
     """
     wanted = set(identities)
     found: dict[Path, Mapping[str, int]] = {}
     for path in runs(results):
         if path.name != but.name and wanted:
-            here = {key: trial for key, trial in _finished(path) if key in wanted}
+            here = _finished(path, wanted)
             if here:
                 found[path] = here
                 wanted -= here.keys()
     return found
 
 
-def _finished(path: Path) -> list[tuple[str, int]]:
+def _finished(path: Path, wanted: set[str]) -> dict[str, int]:
     marks = ",".join("?" * len(DONE))
-    with contextlib.suppress(sqlite3.Error, OSError), _reading(path) as connection:
-        return list(connection.execute(f"SELECT identity, id FROM trials WHERE status IN ({marks})", DONE))
-    return []
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(sqlite_uri(path / FILE), uri=True, timeout=10)
-    try:
-        yield connection
-    finally:
-        connection.close()
+    with contextlib.suppress(StorageError), reading(path, wait=10) as connection:
+        rows = connection.execute(f"SELECT identity, id FROM trials WHERE status IN ({marks})", DONE).fetchall()
+        found = {identity: trial for identity, trial in rows if identity in wanted}
+        bad = damaged_trials(connection, found.values()) if has_digests(connection) else []
+        return {identity: trial for identity, trial in found.items() if trial not in bad}
+    return {}

@@ -8,12 +8,11 @@ from __future__ import annotations
 SQL = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS trials (
-    id INTEGER PRIMARY KEY, identity TEXT NOT NULL, trial TEXT NOT NULL UNIQUE, label TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, identity TEXT NOT NULL, trial TEXT NOT NULL, label TEXT NOT NULL,
     scheme TEXT NOT NULL, lr REAL NOT NULL, seed INTEGER NOT NULL, status TEXT NOT NULL DEFAULT 'pending',
     outcome TEXT, final_train_loss REAL, final_val_loss REAL, final_test_loss REAL, final_test_accuracy REAL,
-    diverged_step INTEGER, init_hash TEXT, copied_from TEXT, seconds REAL, message TEXT
+    diverged_step INTEGER, init_hash TEXT, copied_from TEXT, seconds REAL, message TEXT, digest TEXT
 );
-CREATE INDEX IF NOT EXISTS trials_identity ON trials (identity);
 CREATE TABLE IF NOT EXISTS curves (
     trial_id INTEGER NOT NULL, step INTEGER NOT NULL, split TEXT NOT NULL, loss REAL, accuracy REAL,
     PRIMARY KEY (trial_id, step, split)
@@ -32,8 +31,15 @@ CREATE TABLE IF NOT EXISTS units (
     trial_id INTEGER NOT NULL, moment TEXT NOT NULL, shape TEXT NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (trial_id, moment)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS checkpoints (
+    trial_id INTEGER NOT NULL, position INTEGER NOT NULL, step INTEGER NOT NULL, name TEXT NOT NULL,
+    dtype TEXT NOT NULL, shape TEXT NOT NULL, strides TEXT NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (trial_id, position)
+);
 """
+FORMAT = 2  # of the file, in its user_version; files of the first format have 0 there and no digests
 
+TABLES = ("trials", "curves", "gradients", "init", "timings")
 DETAILS = ("curves", "gradients", "init", "units")  # rows that belong to a trial
 
 FINALS = ("final_train_loss", "final_val_loss", "final_test_loss", "final_test_accuracy")
@@ -49,7 +55,8 @@ QUERIES = {
     "JOIN init i ON i.trial_id = g.trial_id AND i.position = g.position ORDER BY t.id, g.step, g.position",
     "init": f"SELECT t.trial, t.label, t.seed, {', '.join(f'i.{name}' for name in INIT)}, i.sha256 "
     "FROM init i JOIN trials t ON t.id = i.trial_id ORDER BY t.id, i.position",
-    "timings": "SELECT trial, seconds FROM trials WHERE seconds IS NOT NULL ORDER BY id",
+    "timings": "SELECT trial, seconds FROM trials "
+    "WHERE seconds IS NOT NULL AND status IN ('ok', 'diverged') ORDER BY id",
     "units": f"SELECT {_TRIAL}, u.moment, u.shape, u.data FROM units u JOIN trials t ON t.id = u.trial_id "
     "ORDER BY t.id, u.moment DESC",
 }

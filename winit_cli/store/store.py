@@ -2,44 +2,65 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
-import time
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from winit_cli.errors import StorageError
+from winit_cli.store.digest import META_KEY, damaged_trials, is_meta_whole, meta_digest, sign
 from winit_cli.store.files import refusals, sqlite_uri, write_csv, write_json
-from winit_cli.store.schema import DETAILS, FINALS, QUERIES, SQL
+from winit_cli.store.lock import Owner, owner_of, record_of, taken_over
+from winit_cli.store.reading import FILE, WAIT_SECONDS, check_format, unreadable
+from winit_cli.store.schema import DETAILS, FINALS, FORMAT, QUERIES, SQL, TABLES
 
 if TYPE_CHECKING:
     from winit_cli.engine.records import Array, Chunk, Finished, Started
     from winit_cli.plan import Trial
 
-FILE = "run.sqlite"
-TABLES = ("trials", "curves", "gradients", "init", "timings")
 GRADIENT_ROWS_EXPORTED = 5_000_000
 DONE = ("ok", "diverged")
+
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A checkpoint after ``step`` updates: name, dtype, shape, strides and bytes of each array, the hash of the
+    trial's initial values, and the seconds that it took so far."""
+
+    step: int
+    arrays: Rows
+    init_hash: str
+    seconds: float
 
 
 class Store:
     """Read and write ``run.sqlite`` in a run's directory; trials are named by their position in the plan.
 
-    A chunk is committed once ``commit_seconds`` have passed since the last commit, and at the end of a trial.
-    Every method raises ``StorageError`` where the disk refuses; what was committed before stays readable.
+    What a trial yields waits in memory until ``commit``, which enters it in one short transaction: measurements and the
+    checkpoint that continues behind them are there both or neither. With an ``owner`` (see ``store.lock``) every
+    transaction begins by asking whether another process has taken the run over. Methods raise ``StorageError`` where
+    the disk refuses; what was committed before stays readable.
     """
 
-    def __init__(self, directory: Path, commit_seconds: float = 15.0) -> None:
+    def __init__(self, directory: Path, owner: Owner | None = None) -> None:
         self.directory = directory
-        self.commit_seconds = commit_seconds
-        self._committed = time.monotonic()
-        with refusals(directory):
+        self.owner = owner
+        self._is_open = False
+        self._waiting: dict[int, list[tuple[str, Rows]]] = {}
+        with refusals(directory), unreadable(directory):
             directory.mkdir(parents=True, exist_ok=True)
             uri = sqlite_uri(directory / FILE, "rwc")
-            self.connection = sqlite3.connect(uri, uri=True, timeout=60, isolation_level=None)
-            self.connection.execute("PRAGMA cache_spill = OFF")  # a long transaction must not lock readers out
-            self.connection.executescript(SQL)
+            self.connection = sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
+            try:
+                self._open()
+            except BaseException:
+                self.connection.close()
+                raise
 
     def close(self) -> None:
         """Close the file; what was not committed is dropped."""
@@ -51,24 +72,33 @@ class Store:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def register(self, trials: Sequence[Trial], meta: dict[str, Any]) -> None:
-        """Enter the plan's trials as pending, unless they stand there, and what is known of the run."""
-        rows = [(i, t.identity, t.key, t.label, t.entry.recipe.scheme, t.lr, t.seed) for i, t in enumerate(trials)]
-        with refusals(self.directory):
-            self.connection.execute("BEGIN IMMEDIATE")
+    def register(self, trials: Sequence[Trial], meta: dict[str, Any]) -> list[str]:
+        """Enter the plan's trials as pending, unless they stand there unharmed, and what is known of the run.
+
+        Returns the names of trials whose rows were damaged; they are pending again.
+        """
+        there = {trial for (trial,) in self._read("SELECT id FROM trials")}
+        damaged = self._damaged()
+        with self.transaction():
+            for i in damaged:
+                self._forget(i)
+                self.connection.execute("DELETE FROM trials WHERE id = ?", (i,))
+            new = [i for i in range(len(trials)) if i not in there or i in damaged]
+            rows = [
+                (i, t.identity, t.key, t.label, t.entry.recipe.scheme, t.lr, t.seed)
+                for i, t in ((i, trials[i]) for i in new)
+            ]
             self.connection.executemany(
-                "INSERT OR IGNORE INTO trials (id, identity, trial, label, scheme, lr, seed) VALUES (?,?,?,?,?,?,?)",
-                rows,
+                "INSERT INTO trials (id, identity, trial, label, scheme, lr, seed) VALUES (?,?,?,?,?,?,?)", rows
             )
+            sign(self.connection, new)
             self._set(meta)
-            self._commit()
+        return [trials[i].key if i < len(trials) else f"row {i}" for i in damaged]
 
     def set_meta(self, **values: Any) -> None:
         """Set facts of the run (JSON)."""
-        with refusals(self.directory):
-            self._begin()
+        with self.transaction():
             self._set(values)
-            self._commit()
 
     def meta(self, key: str, default: Any = None) -> Any:
         """A fact of the run."""
@@ -78,6 +108,14 @@ class Store:
     def unfinished(self) -> list[int]:
         """Trials that are neither ok nor diverged."""
         return [row[0] for row in self._read("SELECT id FROM trials WHERE status NOT IN ('ok','diverged') ORDER BY id")]
+
+    def has_begun(self) -> bool:
+        """Whether any trial was finished here, not copied, or has a checkpoint."""
+        rows = self._read(
+            "SELECT 1 FROM trials WHERE status IN ('ok','diverged') AND copied_from IS NULL "
+            "UNION ALL SELECT 1 FROM checkpoints LIMIT 1"
+        )
+        return bool(rows)
 
     def failures(self) -> list[str]:
         """Why trials failed, in words."""
@@ -93,20 +131,19 @@ class Store:
 
     def start(self, trial: int, record: Started) -> None:
         """Forget what an interrupted attempt left of a trial, and enter its initialization."""
-        with refusals(self.directory):
-            self._begin()
-            self._forget(trial)
-            rows = [(trial, position, *astuple(row)) for position, row in enumerate(record.init)]
-            marks = ",".join("?" * 15)
-            self.connection.executemany(f"INSERT INTO init VALUES ({marks})", rows)
-            self.connection.execute(
-                "UPDATE trials SET init_hash = ?, status = 'pending', message = NULL WHERE id = ?",
-                (record.init_hash, trial),
-            )
-            self._units(trial, "start", record.units)
+        init = [(trial, position, *astuple(row)) for position, row in enumerate(record.init)]
+        self._waiting[trial] = [
+            *((f"DELETE FROM {table} WHERE trial_id = ?", [(trial,)]) for table in (*DETAILS, "checkpoints")),
+            (f"INSERT INTO init VALUES ({','.join('?' * 15)})", init),
+            (
+                "UPDATE trials SET init_hash = ?, status = 'pending', message = NULL, seconds = NULL WHERE id = ?",
+                [(record.init_hash, trial)],
+            ),
+            _units(trial, "start", record.units),
+        ]
 
-    def chunk(self, trial: int, chunk: Chunk) -> None:
-        """Enter the measurements of a chunk."""
+    def chunk(self, trial: int, chunk: Chunk, seconds: float) -> None:
+        """Enter the measurements of a chunk and its checkpoint, with the seconds that the trial took so far."""
         points = [(trial, p.step, p.split, p.loss, p.accuracy) for p in chunk.points]
         norms = [
             (trial, n.step, position, value)
@@ -114,36 +151,60 @@ class Store:
             for position, value in enumerate(n.values)
             if value is not None
         ]
-        with refusals(self.directory):
-            self._begin()
-            self.connection.executemany("INSERT INTO curves VALUES (?,?,?,?,?)", points)
-            self.connection.executemany("INSERT INTO gradients VALUES (?,?,?,?)", norms)
-            if time.monotonic() - self._committed > self.commit_seconds:
-                self._commit()
+        waiting = self._waiting.setdefault(trial, [])
+        waiting.append(("INSERT INTO curves VALUES (?,?,?,?,?)", points))
+        waiting.append(("INSERT INTO gradients VALUES (?,?,?,?)", norms))
+        if chunk.checkpoint is not None:
+            arrays = [
+                (trial, place, chunk.checkpoint.step, a.name, a.dtype, _listed(a.shape), _listed(a.strides), a.data)
+                for place, a in enumerate(chunk.checkpoint.arrays)
+            ]
+            waiting.append(("DELETE FROM checkpoints WHERE trial_id = ?", [(trial,)]))
+            waiting.append(("INSERT INTO checkpoints VALUES (?,?,?,?,?,?,?,?)", arrays))
+            waiting.append(("UPDATE trials SET seconds = ? WHERE id = ?", [(seconds, trial)]))
 
     def finish(self, trial: int, record: Finished, seconds: float) -> None:
-        """Enter how a trial ended, and commit."""
+        """Enter how a trial ended, drop its checkpoint, and commit."""
         finals = (record.train_loss, record.val_loss, record.test_loss, record.test_accuracy)
         sets = ", ".join(f"{name} = ?" for name in ("status", "outcome", *FINALS, "diverged_step", "seconds"))
         values = (record.status, record.outcome, *finals, record.diverged_step, seconds, trial)
-        with refusals(self.directory):
-            self._begin()
-            self.connection.execute(f"UPDATE trials SET {sets} WHERE id = ?", values)
-            if record.status == "ok":  # a diverged trial has no weights worth a picture
-                self._units(trial, "end", record.units)
-            self._commit()
+        waiting = self._waiting.setdefault(trial, [])
+        waiting.append((f"UPDATE trials SET {sets} WHERE id = ?", [values]))
+        waiting.append(("DELETE FROM checkpoints WHERE trial_id = ?", [(trial,)]))
+        if record.status == "ok":  # a diverged trial has no weights worth a picture
+            waiting.append(_units(trial, "end", record.units))
+        self.commit()
 
     def fail(self, trial: int, message: str) -> None:
         """Mark a trial that raised an error; what it had measured is dropped."""
-        with refusals(self.directory):
-            if self.connection.in_transaction:
-                self.connection.rollback()
-            self._begin()
+        self._waiting.pop(trial, None)
+        with self.transaction():
             self._forget(trial)
             self.connection.execute(
                 "UPDATE trials SET status = 'failed', message = ?, init_hash = NULL WHERE id = ?", (message, trial)
             )
-            self._commit()
+            sign(self.connection, [trial])
+
+    def commit(self) -> None:
+        """Enter everything that waits, in one transaction."""
+        with self.transaction():
+            for sql, rows in [statement for statements in self._waiting.values() for statement in statements]:
+                self.connection.executemany(sql, rows)
+            sign(self.connection, self._waiting)
+        self._waiting.clear()
+
+    def checkpoint(self, trial: int) -> Kept | None:
+        """Where a trial goes on; ``None`` for the beginning."""
+        rows = self._read(
+            "SELECT step, name, dtype, shape, strides, data FROM checkpoints WHERE trial_id = ? ORDER BY position",
+            trial,
+        )
+        if not rows:
+            return None
+        arrays = [
+            (name, dtype, _numbers(shape), _numbers(strides), data) for _, name, dtype, shape, strides, data in rows
+        ]
+        return Kept(rows[0][0], arrays, *self._read("SELECT init_hash, seconds FROM trials WHERE id = ?", trial)[0])
 
     def copy(self, other: Path, pairs: Iterable[tuple[int, int]]) -> None:
         """Copy finished trials, as (theirs, ours), from the store of another run."""
@@ -151,15 +212,13 @@ class Store:
         with refusals(self.directory):
             # read-only, or BEGIN IMMEDIATE would wait for whoever is writing the other run
             self.connection.execute("ATTACH DATABASE ? AS other", (sqlite_uri(other / FILE, "ro"),))
-            try:
-                self._begin()
+        try:
+            with self.transaction():
                 for theirs, ours in pairs:
                     self._copy_trial(theirs, ours, columns, other.name)
-                self._commit()
-            finally:
-                if self.connection.in_transaction:
-                    self.connection.rollback()
-                self.connection.execute("DETACH DATABASE other")
+                    sign(self.connection, [ours])
+        finally:
+            self.connection.execute("DETACH DATABASE other")
 
     def export(self) -> list[str]:
         """Write the CSV files; return what was left out of them, in words."""
@@ -179,6 +238,68 @@ class Store:
         self.set_meta(status=status)
         write_json(self.directory / "status.json", status)
         return status
+
+    def shrink(self) -> None:
+        """Give the space of dropped checkpoints back to the disk."""
+        with refusals(self.directory):
+            self.connection.execute("PRAGMA incremental_vacuum").fetchall()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside is committed, or nothing.
+
+        Raises:
+            LockedError: another process has taken the run over.
+        """
+        with refusals(self.directory):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                if self._is_open and self.owner is not None:
+                    self._check_owner(self.owner)
+                yield
+                self.connection.commit()
+            finally:
+                if self.connection.in_transaction:
+                    self.connection.rollback()
+
+    def _open(self) -> None:
+        connection = self.connection
+        connection.execute("PRAGMA cache_spill = OFF")  # a long transaction must not lock readers out
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        with self.transaction():
+            version = check_format(connection, self.directory)
+            found = [text for (text,) in connection.execute("PRAGMA quick_check(3)")]
+            if found != ["ok"]:
+                raise sqlite3.DatabaseError("; ".join(found).replace("\n", " "))
+            for statement in filter(str.strip, SQL.split(";")):
+                connection.execute(statement)
+            if version != FORMAT:
+                self._upgrade()
+            elif not is_meta_whole(connection):
+                raise StorageError(
+                    f"{self.directory / FILE} is damaged: its config and environment are not what was recorded; "
+                    "winit export RUN --to csv saves what is readable, and --fresh trains it again beside it"
+                )
+            if self.owner is not None:
+                self._set({"owner": record_of(self.owner)})
+        self._is_open = True
+
+    def _upgrade(self) -> None:
+        """A new file, or one of the first format, which had no digests."""
+        if "digest" not in [row[1] for row in self.connection.execute("PRAGMA table_info(trials)")]:
+            self.connection.execute("ALTER TABLE trials ADD COLUMN digest TEXT")
+        sign(self.connection, [trial for (trial,) in self.connection.execute("SELECT id FROM trials").fetchall()])
+        self._set({})
+        self.connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def _check_owner(self, mine: Owner) -> None:
+        found = owner_of(self.meta("owner"))
+        if found != mine:
+            raise taken_over(self.directory, found or "another process")
+
+    def _damaged(self) -> list[int]:
+        with refusals(self.directory), unreadable(self.directory):
+            return damaged_trials(self.connection)
 
     def _gradient_rows(self) -> int:
         return int(self._read("SELECT count(*) FROM gradients")[0][0])
@@ -201,14 +322,8 @@ class Store:
             )
 
     def _forget(self, trial: int) -> None:
-        for table in DETAILS:
+        for table in (*DETAILS, "checkpoints"):
             self.connection.execute(f"DELETE FROM {table} WHERE trial_id = ?", (trial,))
-
-    def _units(self, trial: int, moment: str, units: Array) -> None:
-        shape = "x".join(map(str, units.shape))
-        self.connection.execute(
-            "INSERT OR REPLACE INTO units VALUES (?,?,?,?)", (trial, moment, shape, units.astype("<f4").tobytes())
-        )
 
     def _read(self, sql: str, *values: Any) -> list[Any]:
         with refusals(self.directory):
@@ -217,11 +332,18 @@ class Store:
     def _set(self, values: dict[str, Any]) -> None:
         rows = [(key, json.dumps(value)) for key, value in values.items()]
         self.connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+        digest = json.dumps(meta_digest(self.connection))
+        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (META_KEY, digest))
 
-    def _begin(self) -> None:
-        if not self.connection.in_transaction:
-            self.connection.execute("BEGIN IMMEDIATE")
 
-    def _commit(self) -> None:
-        self.connection.commit()
-        self._committed = time.monotonic()
+def _units(trial: int, moment: str, units: Array) -> tuple[str, Rows]:
+    row = (trial, moment, _listed(units.shape), units.astype("<f4").tobytes())
+    return "INSERT OR REPLACE INTO units VALUES (?,?,?,?)", [row]
+
+
+def _listed(sizes: Iterable[int]) -> str:
+    return "x".join(map(str, sizes))
+
+
+def _numbers(sizes: str) -> tuple[int, ...]:
+    return tuple(int(size) for size in sizes.split("x")) if sizes else ()
