@@ -50,7 +50,17 @@ def damaged_trials(connection: sqlite3.Connection, trials: Iterable[int] | None 
     if trials is None:
         trials = [trial for (trial,) in connection.execute("SELECT id FROM trials ORDER BY id").fetchall()]
     recorded = dict(connection.execute("SELECT id, digest FROM trials").fetchall())
-    return [trial for trial in trials if recorded[trial] != trial_digest(connection, trial)]
+    return [trial for trial in trials if recorded[trial] != _found_digest(connection, trial)]
+
+
+def _found_digest(connection: sqlite3.Connection, trial: int) -> str:
+    """Blank where the rows cannot even be read."""
+    try:
+        return trial_digest(connection, trial)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and "decode" not in str(error):
+            raise
+        return ""
 
 
 def meta_digest(connection: sqlite3.Connection) -> str:

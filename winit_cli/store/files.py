@@ -14,6 +14,7 @@ from typing import Any
 
 from winit_cli.errors import StorageError
 
+CURE = "winit export RUN --to csv saves what is readable, and --fresh trains it again in a directory beside it"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that spreadsheets take for a formula
 
 
@@ -22,7 +23,9 @@ def refusals(path: Path) -> Iterator[None]:
     """Turn what the operating system or SQLite refuses into a ``StorageError`` that names the path."""
     try:
         yield
-    except (OSError, sqlite3.Error) as error:
+    except (sqlite3.DatabaseError, OSError) as error:
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            raise StorageError(f"{path} is damaged: {error}; {CURE}") from None
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise StorageError(
             f"cannot use {path}: {reason}. What was recorded before is kept; free space or fix the permission "

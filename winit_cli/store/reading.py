@@ -13,13 +13,12 @@ import pandas as pd
 
 from winit_cli.errors import StorageError
 from winit_cli.store.digest import damaged_trials, is_meta_whole
-from winit_cli.store.files import refusals, sqlite_uri
+from winit_cli.store.files import CURE, refusals, sqlite_uri
 from winit_cli.store.schema import FORMAT
 
 FILE = "run.sqlite"
 WAIT_SECONDS = 60
 DAMAGE = ("no such", "malformed", "decode", "unsupported", "syntax error")
-CURE = "winit verify shows what is whole, and running its config again trains the damaged trials anew"
 
 
 @contextlib.contextmanager
@@ -36,7 +35,9 @@ def reading(path: Path, wait: float = WAIT_SECONDS, *, is_trusted: bool = True) 
         connection.execute("BEGIN")
         check_format(connection, path)
         if is_trusted and has_digests(connection) and not is_meta_whole(connection):
-            raise StorageError(f"{path / FILE} is damaged: its config and environment are not what was recorded")
+            raise StorageError(
+                f"{path / FILE} is damaged: its config and environment are not what was recorded; {CURE}"
+            )
         yield connection
 
 
@@ -49,9 +50,9 @@ def unreadable(path: Path) -> Iterator[None]:
         refused = isinstance(error, sqlite3.OperationalError) and not any(text in str(error) for text in DAMAGE)
         if refused:
             raise
-        raise StorageError(f"{path / FILE} cannot be read as a run of winit: {error}") from None
+        raise StorageError(f"{path / FILE} cannot be read as a run of winit: {error}; {CURE}") from None
     except (KeyError, ValueError, TypeError, OverflowError) as error:
-        raise StorageError(f"{path / FILE} cannot be read as a run of winit: {error!r}") from None
+        raise StorageError(f"{path / FILE} cannot be read as a run of winit: {error!r}; {CURE}") from None
 
 
 def check_format(connection: sqlite3.Connection, path: Path) -> int:
@@ -82,7 +83,10 @@ def refuse_damage(connection: sqlite3.Connection, path: Path) -> None:
     if bad:
         names = dict(connection.execute("SELECT id, trial FROM trials").fetchall())
         listed = ", ".join(str(names[trial]) for trial in bad[:5]) + (", …" if len(bad) > 5 else "")
-        raise StorageError(f"{path / FILE} is damaged in {len(bad)} of {len(names)} trials ({listed}); {CURE}")
+        raise StorageError(
+            f"{path / FILE} is damaged in {len(bad)} of {len(names)} trials ({listed}); "
+            "winit verify shows what is whole, and running its config again trains the damaged trials anew"
+        )
 
 
 def facts_of(connection: sqlite3.Connection) -> dict[str, Any]:

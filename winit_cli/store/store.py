@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from winit_cli.errors import StorageError
 from winit_cli.store.digest import META_KEY, damaged_trials, is_meta_whole, meta_digest, sign
-from winit_cli.store.files import refusals, sqlite_uri, write_csv, write_json
+from winit_cli.store.files import CURE, refusals, sqlite_uri, write_csv, write_json
 from winit_cli.store.lock import Owner, owner_of, record_of, taken_over
 from winit_cli.store.reading import FILE, WAIT_SECONDS, check_format, unreadable
 from winit_cli.store.schema import DETAILS, FINALS, FORMAT, QUERIES, SQL, TABLES
@@ -277,8 +277,7 @@ class Store:
                 self._upgrade()
             elif not is_meta_whole(connection):
                 raise StorageError(
-                    f"{self.directory / FILE} is damaged: its config and environment are not what was recorded; "
-                    "winit export RUN --to csv saves what is readable, and --fresh trains it again beside it"
+                    f"{self.directory / FILE} is damaged: its config and environment are not what was recorded; {CURE}"
                 )
             if self.owner is not None:
                 self._set({"owner": record_of(self.owner)})
