@@ -6,6 +6,7 @@ import csv
 import os
 import shutil
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +51,10 @@ def to_csv(run: Path, out: Path | None = None) -> Written:
 
 
 def _write_tables(run: Path, folder: Path) -> list[str]:
+    bad = _damaged(run)
+    left_out = [f"trial {name}: its rows are not what was recorded" for name in bad.values()]
     with reading(run, is_trusted=False) as connection:
-        left_out = _without_damaged(connection)
+        _hide(connection, bad)
         for name in TABLES:
             try:
                 _stream(connection, QUERIES[name], folder / f"{name}.csv")
@@ -69,16 +72,19 @@ def _write_tables(run: Path, folder: Path) -> list[str]:
     return left_out
 
 
-def _without_damaged(connection: sqlite3.Connection) -> list[str]:
-    """Let ``trials`` mean those that are what was recorded; the others in words."""
-    bad = damaged_trials(connection) if has_digests(connection) else []
-    if not bad:
-        return []
-    names = dict(connection.execute("SELECT id, trial FROM trials").fetchall())
-    connection.execute("PRAGMA temp_store = MEMORY")
-    marks = ",".join(map(str, bad))
-    connection.execute(f"CREATE TEMP TABLE trials AS SELECT * FROM main.trials WHERE id NOT IN ({marks})")
-    return [f"trial {names[trial]}: its rows are not what was recorded" for trial in bad]
+def _damaged(run: Path) -> dict[int, str]:
+    """The trials that are not what was recorded. SQLite reads little more over a connection that has met damage."""
+    with reading(run, is_trusted=False) as connection:
+        names = dict(connection.execute("SELECT id, trial FROM trials").fetchall())
+        return {trial: names[trial] for trial in (damaged_trials(connection) if has_digests(connection) else [])}
+
+
+def _hide(connection: sqlite3.Connection, trials: Iterable[int]) -> None:
+    """Let ``trials`` mean the others."""
+    marks = ",".join(map(str, trials))
+    if marks:
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"CREATE TEMP TABLE trials AS SELECT * FROM main.trials WHERE id NOT IN ({marks})")
 
 
 def _stream(connection: sqlite3.Connection, query: str, path: Path) -> None:

@@ -50,9 +50,11 @@ _TRIAL = "t.trial, t.label, t.lr, t.seed"
 # a CROSS JOIN keeps the order of its tables: only the rows of the trials asked for are read
 QUERIES = {
     "trials": f"SELECT {', '.join(TRIALS)}, copied_from FROM trials ORDER BY id",
-    "curves": f"SELECT {_TRIAL}, c.step, c.split, c.loss, c.accuracy FROM trials t CROSS JOIN curves c ON c.trial_id = t.id "
+    "curves": f"SELECT {_TRIAL}, c.step, c.split, c.loss, c.accuracy "
+    "FROM trials t CROSS JOIN curves c ON c.trial_id = t.id "
     "ORDER BY t.id, c.step, CASE c.split WHEN 'train' THEN 0 WHEN 'val' THEN 1 ELSE 2 END",
-    "gradients": f"SELECT {_TRIAL}, g.step, i.param, g.grad_norm FROM trials t CROSS JOIN gradients g ON g.trial_id = t.id "
+    "gradients": f"SELECT {_TRIAL}, g.step, i.param, g.grad_norm "
+    "FROM trials t CROSS JOIN gradients g ON g.trial_id = t.id "
     "JOIN init i ON i.trial_id = g.trial_id AND i.position = g.position ORDER BY t.id, g.step, g.position",
     "init": f"SELECT t.trial, t.label, t.seed, {', '.join(f'i.{name}' for name in INIT)}, i.sha256 "
     "FROM trials t CROSS JOIN init i ON i.trial_id = t.id ORDER BY t.id, i.position",
