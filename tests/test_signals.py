@@ -1,24 +1,42 @@
-"""Ctrl-C and SIGTERM: what is finished is kept, and the resumed run equals one that nothing interrupted."""
+"""Signals: a run stops at the next update with everything committed, or at once, and resumes to the same bytes."""
 
 from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from commands import tables, winit, winit_json, write
 
 THREADS = {"OMP_NUM_THREADS": "1"}
+KEPT = "what was recorded is kept, and the same command goes on from there"
 LONG = {
-    "schemes": ["kaiming_normal", "normal", "zeros"],
-    "train": {"lr": [0.1], "batch_size": 16, "steps": 300},
-    "measure": {"every": 20, "test_every": 60},
+    "schemes": ["kaiming_normal", "zeros"],
+    "train": {"lr": [0.1], "batch_size": 16, "steps": 600, "optimizer": "adam"},
+    "measure": {"every": 100, "test_every": 300},
     "seeds": 2,
 }
+# signals itself in the first trial, at its 300th update
+SELF = """
+import os, signal, sys, winit_cli.engine.serial as serial
+from winit_cli.cli import app
+real, count = serial._update, iter(range(1, 10**9))
+numbers = [int(number) for number in sys.argv.pop(1).split(",")]
+def update(*arguments):
+    real(*arguments)
+    if next(count) == 300:
+        for number in numbers:
+            os.kill(os.getpid(), number)
+serial._update = update
+app()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,40 +47,80 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return tables(Path(run))
 
 
-def interrupted(config: Path, results: Path, number: signal.Signals) -> tuple[int, str]:
-    """Start a run in a process of its own and signal it as soon as one trial is done; how it ended."""
-    command = [sys.executable, "-m", "winit_cli", "run", str(config), "--results", str(results)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | THREADS) as process:
-        assert process.stderr is not None
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if line.startswith("1/6 trials"):
-                process.send_signal(number)
-        return process.wait(), "".join(said)
+def signalled(
+    config: Path, results: Path, *numbers: int, before: Callable[[], object] | None = None
+) -> tuple[int, str]:
+    """How a run ended that got these signals, and what it said."""
+    listed = ",".join(str(int(number)) for number in numbers)
+    command = [sys.executable, "-c", SELF, listed, "run", str(config), "--results", str(results)]
+    done = subprocess.run(
+        command, stderr=subprocess.PIPE, text=True, env=os.environ | THREADS, check=False, preexec_fn=before
+    )
+    return done.returncode, done.stderr
+
+
+def checkpoints(run: Path) -> list[tuple[int, int]]:
+    """Trial and step of every checkpoint in a run."""
+    with sqlite3.connect(run / "run.sqlite") as connection:
+        found = connection.execute("SELECT DISTINCT trial_id, step FROM checkpoints").fetchall()
+    connection.close()
+    return found
 
 
 @pytest.mark.parametrize(
     ("number", "code", "word"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
-    ids=["Ctrl-C", "SIGTERM"],
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated"), (signal.SIGHUP, 129, "terminated")],
+    ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
 )
-def test_a_signal_keeps_what_is_finished(
+def test_a_signal_commits_what_there_is_and_the_run_goes_on_from_there(
     number: signal.Signals, code: int, word: str, tmp_path: Path, uninterrupted: dict[str, bytes]
 ) -> None:
     config, results = write(tmp_path / "c.yaml", **LONG), tmp_path / "r"
-    ended, said = interrupted(config, results, number)
+    ended, said = signalled(config, results, number)
     assert ended == code
-    assert said.splitlines()[-1] == f"winit: {word}; finished trials are kept, the same command goes on from there"
+    assert said.splitlines()[-1] == f"winit: {word}; {KEPT}"
+    assert "winit: stopping at the next update; once more stops at once" in said
     assert "Traceback" not in said
     (run,) = results.iterdir()
-    status = json.loads((run / "status.json").read_text())
-    assert status["state"] == "interrupted"
-    assert 1 <= status["trials"]["ok"] < 6
+    assert json.loads((run / "status.json").read_text())["state"] == "interrupted"
     assert not (run / "trials.csv").exists(), "tables are written at the end"
+    assert checkpoints(run) == [(0, 300)]
 
     resumed = winit("run", config, "--results", results)
     assert resumed.exit_code == 0
-    assert f"{6 - status['trials']['ok']} trials of 300 steps to train" in resumed.stderr
     assert tables(run) == uninterrupted
+    assert checkpoints(run) == []
     assert json.loads((run / "status.json").read_text())["state"] == "complete"
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, uninterrupted: dict[str, bytes]) -> None:
+    config, results = write(tmp_path / "c.yaml", **LONG), tmp_path / "r"
+    ended, said = signalled(config, results, signal.SIGINT, signal.SIGINT)
+    assert ended == 130 and said.splitlines()[-1] == f"winit: interrupted; {KEPT}"
+    (run,) = results.iterdir()
+    assert checkpoints(run) == []
+    assert winit("run", config, "--results", results).exit_code == 0
+    assert tables(run) == uninterrupted
+
+
+def test_nohup_keeps_a_run_going(tmp_path: Path, uninterrupted: dict[str, bytes]) -> None:
+    config, results = write(tmp_path / "c.yaml", **LONG), tmp_path / "r"
+    ended, _ = signalled(config, results, signal.SIGHUP, before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    assert ended == 0
+    (run,) = results.iterdir()
+    assert tables(run) == uninterrupted
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
+def test_a_run_outlives_whoever_listened(terminal: bool, tmp_path: Path, uninterrupted: dict[str, bytes]) -> None:
+    """``winit run … 2>&1 | head -1``, or a terminal that is closed under ``nohup``: the results are whole."""
+    config, results = write(tmp_path / "c.yaml", **LONG), tmp_path / "r"
+    reading, writing = pty.openpty() if terminal else os.pipe()
+    command = [sys.executable, "-m", "winit_cli", "run", str(config), "--results", str(results)]
+    with subprocess.Popen(command, stdout=writing, stderr=writing, env=os.environ | THREADS) as process:
+        os.close(writing)
+        os.read(reading, 1)
+        os.close(reading)
+        process.wait()
+    (run,) = results.iterdir()
+    assert tables(run) == uninterrupted
