@@ -169,7 +169,6 @@ def _copy_finished(plan: Plan, store: Store, results: Path, progress: Progress) 
             env = env | {"copied": [*env.get("copied", []), text]}
     if copied:
         store.set_meta(env=env)
-        write_json(store.directory / "env.json", env)
         progress.note(f"{len(missing) - copied} to train")
 
 
@@ -280,6 +279,7 @@ def _cuda_as(plan: Plan) -> Iterator[None]:
 
 def _write_tables(plan: Plan, store: Store, progress: Progress) -> None:
     write_text(store.directory / "config.yaml", dump(resolved_config(plan)))
+    write_json(store.directory / "env.json", store.meta("env"))
     for text in store.export():
         progress.note(text)
     trials = read_run(store.directory).trials
