@@ -72,7 +72,7 @@ def leave(directory: Path, owner: Owner, seconds_ago: float = 0.0) -> None:
 
 
 ELSEWHERE = replace(this_process(), host="elsewhere")
-RECORDS = {  # who left the lock, how long ago it last said so, whether there are locks of the system, whether it is held
+RECORDS = {  # who left the lock, seconds since it last said so, whether there is flock, whether it is held
     "elsewhere, alive": (ELSEWHERE, 60, True, True),
     "elsewhere, silent": (ELSEWHERE, 180, True, False),
     "elsewhere, alive, no flock": (ELSEWHERE, 60, False, True),
