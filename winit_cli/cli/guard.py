@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn, ParamSpec
 
+from winit_cli.cli.terminal import visible
 from winit_cli.errors import ConfigError, Terminated, WinitError
 
 P = ParamSpec("P")
@@ -70,10 +71,8 @@ def _text(error: WinitError) -> str:
 
 
 def _say(text: str) -> None:
-    """Characters that would steer the terminal (a config may hold them) are shown, not sent."""
-    visible = "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
     with contextlib.suppress(OSError, ValueError):  # nobody listens any more
-        print(f"winit: {visible}", file=sys.stderr, flush=True)
+        print(f"winit: {visible(text)}", file=sys.stderr, flush=True)
 
 
 def _end_quietly() -> NoReturn:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from winit_cli.cli.terminal import Terminal
+from winit_cli.cli.terminal import Terminal, visible
 
 if TYPE_CHECKING:
     from winit_cli.plan import Trial
@@ -64,7 +64,7 @@ class Reporter:
     def note(self, text: str) -> None:
         if self.bar:
             with suppress(OSError):
-                self.bar.console.print(text, highlight=False, markup=False)
+                self.bar.console.print(visible(text), highlight=False, markup=False)
         else:
             self.terminal.note(text)
 

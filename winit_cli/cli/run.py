@@ -87,9 +87,9 @@ def execute(config: Config, terminal: Terminal, results: Path, device: str, how:
     with reporting(terminal) as reporter, prints_aside():
         result = run_plan(plan, results, reporter, how)
     for failure in result.failures[:FAILURES_SHOWN]:
-        terminal.err.print(escape(failure), highlight=False, soft_wrap=True)
+        terminal.warn(failure)
     if result.failures:
-        terminal.err.print(f"{len(result.failures)} trials failed; the same command tries them again", highlight=False)
+        terminal.warn(f"{len(result.failures)} trials failed; the same command tries them again")
     if result.was_complete:
         terminal.note("complete already; nothing to train (--fresh trains it again)")
     frames = read_run(result.directory)

@@ -25,6 +25,11 @@ class _Console(Console):
         raise BrokenPipeError
 
 
+def visible(text: str) -> str:
+    """Characters that would steer the terminal (a config or an error may hold them) are shown, not sent."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
+
+
 @contextlib.contextmanager
 def prints_aside() -> Iterator[None]:
     """What a user's code prints goes to stderr: stdout is for tables and documents."""
@@ -63,13 +68,17 @@ class Terminal:
     def path(self, path: Path | str, before: str = "", after: str = "") -> None:
         """Print a path for people on stdout, never broken over lines and never read as markup."""
         if not self.json:
-            self.out.print(f"{before}{escape(str(path))}{after}", highlight=False, soft_wrap=True)
+            self.out.print(f"{before}{escape(visible(str(path)))}{after}", highlight=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Say something on stderr, unless ``--quiet`` or nobody listens any more."""
         if not self.quiet:
-            with contextlib.suppress(OSError):
-                self.err.print(escape(text), highlight=False, soft_wrap=True)
+            self.warn(text)
+
+    def warn(self, text: str) -> None:
+        """Say something on stderr, also with ``--quiet``, unless nobody listens any more."""
+        with contextlib.suppress(OSError):
+            self.err.print(escape(visible(text)), highlight=False, soft_wrap=True)
 
     def document(self, data: Any) -> None:
         """With ``--json``: the one document on stdout."""

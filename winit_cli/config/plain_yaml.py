@@ -1,7 +1,8 @@
 """YAML text to plain data, safely, with the place of every value.
 
 Only mappings, lists, text, numbers, true, false and null come out: no other tags, no duplicate keys, no more
-than ``MAX_NODES`` values after aliases are expanded (an alias bomb is a few lines that expand to billions).
+than ``MAX_NODES`` values after aliases are expanded (an alias bomb is a few lines that expand to billions), no more
+than ``MAX_DEPTH`` levels.
 ``1e-3`` is a number, as in YAML 1.2, and a date is text.
 """
 
@@ -16,6 +17,8 @@ from winit_cli.errors import ConfigError, Fault, brief
 
 Path_ = tuple[str | int, ...]
 MAX_NODES = 20_000
+MAX_DEPTH = 50
+DEEP = f"nested more than {MAX_DEPTH} deep; a config has a few levels"
 TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null"))
 HINTS = {
     "mapping values are not allowed here": "put text that contains ': ' in quotes, and check the indentation",
@@ -65,7 +68,7 @@ class Reader:
             found = f"the character U+{error.character:04X} is not allowed"
             self._faults.append(Fault(f"{self.source}:{line}:{column}", f"not valid YAML: {found}; remove it"))
         except RecursionError:
-            self._faults.append(Fault(self.source, "not valid YAML: nested too deeply"))
+            self._faults.append(Fault(self.source, f"not valid YAML: {DEEP}"))
         if self._faults:
             raise ConfigError(self._faults)
         return data
@@ -75,6 +78,8 @@ class Reader:
         self.places.setdefault(path, self._place(node.start_mark))
         if self._count > MAX_NODES:
             raise _stop(node, f"more than {MAX_NODES:,} values after aliases are expanded; a config has far fewer")
+        if len(path) > MAX_DEPTH:
+            raise _stop(node, DEEP)
         if id(node) in self._open:
             raise _stop(node, "an alias contains itself; write the values out")
         self._open.add(id(node))
