@@ -129,3 +129,7 @@ def test_only_seeds_that_both_finished_are_paired() -> None:
     frame.loc[5, "status"] = "failed"
     found = comparisons(frame, ["base", "a"], "base")
     assert list(found["n"]) == [2, 2] and list(found["verdict"]) == ["tied", "tied"]
+
+
+def test_nothing_to_compare_is_no_evidence() -> None:
+    assert sign_flip_p([]) == 1.0

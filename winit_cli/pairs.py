@@ -45,6 +45,8 @@ def sign_flip_p(differences: ArrayLike) -> float:
     whose mean is as far from 0. Beyond 16 pairs from 100,000 seeded draws, the observed pattern counted in.
     """
     d = np.asarray(differences, dtype=np.float64)
+    if not len(d):
+        return 1.0  # a label of which nothing is finished
     if len(d) <= EXACT_PAIRS:
         signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(d)))).reshape(-1, len(d))
         return float(_as_far(signs @ d, d).mean())
