@@ -13,7 +13,7 @@ import pytest
 from small import BASE, Heard, bytes_of, rows, run_of
 from typer.testing import CliRunner
 
-from winit_cli import runner
+from winit_cli import runner, stopping
 from winit_cli.cli import app
 from winit_cli.data.dataset import Dataset
 from winit_cli.engine.serial import train_trial
@@ -148,3 +148,14 @@ def test_a_full_disk_keeps_what_was_committed(tmp_path: Path, monkeypatch: pytes
     result = run_of(tmp_path / "full", "measure.every=1", "train.steps=60", heard=heard)
     assert heard.done == [("kaiming_normal/0.1/1", "ok")]
     assert bytes_of(result) == wanted
+
+
+def test_a_finished_run_gives_back_the_space_of_its_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = ("model.width=300", "train.optimizer=adam")
+    without = run_of(tmp_path / "without", *wide)
+    monkeypatch.setattr(stopping, "COST", 0)
+    result = run_of(tmp_path / "with", *wide, "checkpoint_seconds=1e-9")
+    sizes = [(run.directory / FILE).stat().st_size for run in (without, result)]
+    assert sizes[0] * 0.8 < sizes[1] < sizes[0] * 1.2 < 300 * 300 * 4 * 3
