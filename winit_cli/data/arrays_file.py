@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from winit_cli.errors import DataError
+from winit_cli.errors import DataError, brief
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 
@@ -19,25 +20,30 @@ def read_arrays(path: str) -> dict[str, NDArray[Any]]:
     Raises:
         DataError: the file or one of its arrays cannot be used; the message says which and why.
     """
-    with _open(Path(path).expanduser()) as file, _archive(file) as archive:
+    with _open(path) as file, _archive(file) as archive:
         missing = [name for name in NAMES if name not in archive.files]
         if missing:
             raise DataError(
-                f"{path} lacks {', '.join(missing)}; it has {', '.join(archive.files) or 'no arrays'}, "
+                f"{path} lacks {', '.join(missing)}; it has {brief(', '.join(archive.files), 200) or 'no arrays'}, "
                 f"expected {', '.join(NAMES)}"
             )
         return {name: _array(archive, name) for name in NAMES}
 
 
-def _open(path: Path) -> BinaryIO:
-    if path.is_dir():
+def _open(text: str) -> BinaryIO:
+    path = Path(os.path.expanduser(text))  # noqa: PTH111, which raises where there is no such home directory
+    if os.path.isdir(path):  # noqa: PTH112, which raises where the name is too long
         raise DataError(f"{path} is a directory; `path` must name an .npz file")
     try:
         return path.open("rb")
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}; `path` must name an .npz file with {', '.join(NAMES)}") from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}; check its permissions") from error
+        raise DataError(
+            f"{brief(str(path))} cannot be read: {error.strerror}; check its name and permissions"
+        ) from error
+    except ValueError as error:  # a character that no name can have
+        raise DataError(f"{brief(str(path))} is no name of a file ({error}); `path` must name an .npz file") from error
 
 
 def _archive(file: BinaryIO) -> Any:
