@@ -14,12 +14,19 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
+
+from winit_cli.visible import visible
 
 PIPED_WIDTH = 1000  # rows are not wrapped for a program that reads them
 
 
 class _Console(Console):
-    """A console that lets a closed pipe end the command instead of exiting by itself."""
+    """A console that shows control characters and lets a closed pipe end the command instead of exiting by itself."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Every text that is printed comes through here, cells of tables too."""
+        return super().render_str(visible(text), **options)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
@@ -74,12 +81,18 @@ class Terminal:
     def document(self, data: Any) -> None:
         """With ``--json``: the one document on stdout."""
         if self.json:
-            sys.stdout.write(json.dumps(_jsonable(data), indent=2, ensure_ascii=False) + "\n")
+            text = json.dumps(_jsonable(data), indent=2, ensure_ascii=False)
+            sys.stdout.write("".join(map(_json_letter, text)) + "\n")
 
     def _console(self, *, stderr: bool) -> Console:
         stream = sys.stderr if stderr else sys.stdout
         width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
-        return _Console(stderr=stderr, no_color=self.no_color or None, width=width)
+        return _Console(stderr=stderr, no_color=self.no_color or None, width=width, emoji=False)
+
+
+def _json_letter(letter: str) -> str:
+    """JSON's escape of a character that would steer the terminal or that cannot be encoded."""
+    return letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1]
 
 
 def _jsonable(value: Any) -> Any:

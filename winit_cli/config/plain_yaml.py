@@ -42,7 +42,8 @@ class _Loader(yaml.SafeLoader):
         self.depth += 1
         if self.count > 2 * MAX_NODES or self.depth > MAX_DEPTH:  # keys are nodes too
             problem = TOO_DEEP if self.depth > MAX_DEPTH else TOO_MANY
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node

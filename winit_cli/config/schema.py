@@ -13,7 +13,9 @@ from winit_cli.errors import brief
 from winit_cli.schemes.recipe import Recipe
 from winit_cli.tables import NonNegativeInt, NonNegativeNumber, Number, PositiveInt, PositiveNumber, Strict
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# files of these names, with any ending, are devices on Windows
+RESERVED = re.compile(r"([Cc][Oo][Nn]|[Pp][Rr][Nn]|[Aa][Uu][Xx]|[Nn][Uu][Ll]|([Cc][Oo][Mm]|[Ll][Pp][Tt])[0-9])(\.|$)")
+NAME = re.compile(rf"(?!{RESERVED.pattern})[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+@=,-]{0,63}")
 
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
@@ -22,6 +24,8 @@ Precision = Literal["fp32", "tf32", "bf16"]
 
 
 def _name(value: str) -> str:
+    if RESERVED.match(value):
+        raise ValueError("expected another name, since Windows reserves this one")
     if not NAME.fullmatch(value):
         raise ValueError("expected letters, digits, . _ - (at most 64, the first a letter or digit)")
     return value
