@@ -17,6 +17,7 @@ PACKAGE = Path(winit_cli.__file__).parent
 # what each part of the package may import; parts that do not list each other never meet
 BELOW: dict[str, set[str]] = {
     "errors": set(),
+    "visible": set(),
     "rng": set(),
     "tables": {"errors"},
     "foreign": {"errors"},
@@ -37,7 +38,7 @@ BELOW["engine"] = {*BELOW["plan"], "plan"}
 BELOW["store"] = {"errors"}
 BELOW["stats"] = {*BELOW["store"], "store"}
 BELOW["pairs"] = {*BELOW["stats"], "stats"}
-BELOW["plots"] = {*BELOW["stats"], "stats"}
+BELOW["plots"] = {*BELOW["stats"], "stats", "visible"}
 BELOW["report"] = {*BELOW["plots"], "plots"}
 BELOW["stopping"] = {"errors"}
 BELOW["runner"] = {"stopping", *BELOW["engine"], "engine", "environment", "resolved", *BELOW["stats"], "stats", "pairs"}

@@ -11,8 +11,8 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn, ParamSpec
 
-from winit_cli.cli.terminal import visible
 from winit_cli.errors import ConfigError, Terminated, WinitError
+from winit_cli.visible import visible
 
 P = ParamSpec("P")
 KEPT = "what was recorded is kept, and the same command goes on from there"

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import RESULTS, Json, NoColor, Plugin, Results
-from winit_cli.cli.terminal import Terminal, visible
+from winit_cli.cli.terminal import Terminal
 
 
 class What(StrEnum):
@@ -44,7 +44,7 @@ def list_(
     for name in found[0]:
         table.add_column(name, overflow="fold")
     for row in found:
-        table.add_row(*(escape(visible(str(value))) for value in row.values()))
+        table.add_row(*(escape(str(value)) for value in row.values()))
     terminal.print(table)
 
 

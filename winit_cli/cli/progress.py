@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from winit_cli.cli.terminal import Terminal, visible
+from winit_cli.cli.terminal import Terminal
+from winit_cli.visible import visible
 
 if TYPE_CHECKING:
     from winit_cli.plan import Trial

@@ -14,20 +14,22 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
+
+from winit_cli.visible import visible
 
 PIPED_WIDTH = 1000  # rows are not wrapped for a program that reads them
 
 
 class _Console(Console):
-    """A console that lets a closed pipe end the command instead of exiting by itself."""
+    """A console that shows control characters and lets a closed pipe end the command instead of exiting by itself."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Every text that is printed comes through here, cells of tables too."""
+        return super().render_str(visible(text), **options)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
-
-
-def visible(text: str) -> str:
-    """Characters that would steer the terminal (a config or an error may hold them) are shown, not sent."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
 
 
 @contextlib.contextmanager
@@ -68,7 +70,7 @@ class Terminal:
     def path(self, path: Path | str, before: str = "", after: str = "") -> None:
         """Print a path for people on stdout, never broken over lines and never read as markup."""
         if not self.json:
-            self.out.print(f"{before}{escape(visible(str(path)))}{after}", highlight=False, soft_wrap=True)
+            self.out.print(f"{before}{escape(str(path))}{after}", highlight=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Say something on stderr, unless ``--quiet`` or nobody listens any more."""
@@ -78,17 +80,23 @@ class Terminal:
     def warn(self, text: str) -> None:
         """Say something on stderr, also with ``--quiet``, unless nobody listens any more."""
         with contextlib.suppress(OSError):
-            self.err.print(escape(visible(text)), highlight=False, soft_wrap=True)
+            self.err.print(escape(text), highlight=False, soft_wrap=True)
 
     def document(self, data: Any) -> None:
         """With ``--json``: the one document on stdout."""
         if self.json:
-            sys.stdout.write(json.dumps(_jsonable(data), indent=2, ensure_ascii=False) + "\n")
+            text = json.dumps(_jsonable(data), indent=2, ensure_ascii=False)
+            sys.stdout.write("".join(map(_json_letter, text)) + "\n")
 
     def _console(self, *, stderr: bool) -> Console:
         stream = sys.stderr if stderr else sys.stdout
         width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
-        return _Console(stderr=stderr, no_color=self.no_color or None, width=width)
+        return _Console(stderr=stderr, no_color=self.no_color or None, width=width, emoji=False)
+
+
+def _json_letter(letter: str) -> str:
+    """JSON's escape of a character that would steer the terminal or that cannot be encoded."""
+    return letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1]
 
 
 def _jsonable(value: Any) -> Any:

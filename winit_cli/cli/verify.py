@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import RESULTS, Json, Loss, Model, NoColor, Plugin, Results
-from winit_cli.cli.terminal import Terminal, prints_aside, visible
+from winit_cli.cli.terminal import Terminal, prints_aside
 
 WORDS = {True: "[green]whole[/green]", False: "[red]damaged[/red]", None: "unknown"}
 
@@ -37,7 +37,7 @@ def verify(
         findings = look_at(path, model, loss)
     is_whole = all(finding.is_whole is not False for finding in findings)
     for finding in findings:
-        terminal.line(f"{WORDS[finding.is_whole]} {escape(finding.what)}: {escape(visible(finding.said))}")
+        terminal.line(f"{WORDS[finding.is_whole]} {escape(finding.what)}: {escape(finding.said)}")
     terminal.document({"run": str(path), "whole": is_whole, "findings": [asdict(finding) for finding in findings]})
     if not is_whole:
         where = shlex.quote(str(path))

@@ -9,7 +9,7 @@ from typing import Any
 from winit_cli.config.document import shown
 from winit_cli.config.faults import Faults
 from winit_cli.config.plain_yaml import Path_
-from winit_cli.config.schema import LABEL, SchemeEntry
+from winit_cli.config.schema import LABEL, RESERVED, SchemeEntry
 from winit_cli.errors import brief, known
 from winit_cli.schemes import SCHEMES, Scheme
 from winit_cli.schemes.recipe import LAYERS, Recipe, Rule, Use
@@ -47,6 +47,9 @@ class EntryReader:
                 self.faults.add(path, "an entry with rules: needs a label:")
             return raw["scheme"].strip() if isinstance(raw.get("scheme"), str) and "rules" not in raw else None
         label = raw["label"]
+        if isinstance(label, str) and RESERVED.match(label):
+            self.faults.add((*path, "label"), f"label {shown(label)} is a name that Windows reserves; choose another")
+            return None
         if not isinstance(label, str) or not LABEL.fullmatch(label):
             allowed = "text of at most 64 letters, digits, spaces and . _ + @ = , - that begins with a letter or digit"
             self.faults.add((*path, "label"), f"a label must be {allowed}, got {shown(label)}")

@@ -1,8 +1,8 @@
 """YAML text to plain data, safely, with the place of every value.
 
-Only mappings, lists, text, numbers, true, false and null come out: no other tags, no duplicate keys, no more
-than ``MAX_NODES`` values after aliases are expanded (an alias bomb is a few lines that expand to billions), no more
-than ``MAX_DEPTH`` levels.
+Only mappings, lists, text, numbers, true, false and null come out: no other tags, no duplicate keys, no value deeper
+than ``MAX_DEPTH`` and no more than ``MAX_NODES`` values, both after aliases are expanded (an alias bomb is a few
+lines that expand to billions).
 ``1e-3`` is a number, as in YAML 1.2, and a date is text.
 """
 
@@ -18,7 +18,8 @@ from winit_cli.errors import ConfigError, Fault, brief
 Path_ = tuple[str | int, ...]
 MAX_NODES = 20_000
 MAX_DEPTH = 50
-DEEP = f"nested more than {MAX_DEPTH} deep; a config has a few levels"
+TOO_MANY = f"more than {MAX_NODES:,} values after aliases are expanded; a config has far fewer"
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels; a config has far fewer"
 TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null"))
 HINTS = {
     "mapping values are not allowed here": "put text that contains ': ' in quotes, and check the indentation",
@@ -29,7 +30,23 @@ HINTS = {
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that resolves the plain kinds only, ``1e-3`` as a number."""
+    """SafeLoader that resolves the plain kinds only, ``1e-3`` as a number, and stops at the limits."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.count = self.depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """The next value with all that is in it."""
+        self.count += 1
+        self.depth += 1
+        if self.count > 2 * MAX_NODES or self.depth > MAX_DEPTH:  # keys are nodes too
+            problem = TOO_DEEP if self.depth > MAX_DEPTH else TOO_MANY
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -67,8 +84,6 @@ class Reader:
             line, column = text.count("\n", 0, error.position) + 1, error.position - text.rfind("\n", 0, error.position)
             found = f"the character U+{error.character:04X} is not allowed"
             self._faults.append(Fault(f"{self.source}:{line}:{column}", f"not valid YAML: {found}; remove it"))
-        except RecursionError:
-            self._faults.append(Fault(self.source, f"not valid YAML: {DEEP}"))
         if self._faults:
             raise ConfigError(self._faults)
         return data
@@ -77,9 +92,9 @@ class Reader:
         self._count += 1
         self.places.setdefault(path, self._place(node.start_mark))
         if self._count > MAX_NODES:
-            raise _stop(node, f"more than {MAX_NODES:,} values after aliases are expanded; a config has far fewer")
-        if len(path) > MAX_DEPTH:
-            raise _stop(node, DEEP)
+            raise _stop(node, TOO_MANY)
+        if len(path) >= MAX_DEPTH:
+            raise _stop(node, TOO_DEEP)
         if id(node) in self._open:
             raise _stop(node, "an alias contains itself; write the values out")
         self._open.add(id(node))

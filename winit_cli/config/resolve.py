@@ -12,7 +12,7 @@ from winit_cli.config.faults import Faults
 from winit_cli.config.plain_yaml import Path_
 from winit_cli.config.schema import NAME, Entry, Experiment, General, Measure, SchemeEntry, Train, slug
 from winit_cli.data import DATASETS
-from winit_cli.errors import known
+from winit_cli.errors import brief, known
 from winit_cli.losses import LOSSES
 from winit_cli.models import MODELS
 from winit_cli.tables import Strict, options_of
@@ -26,7 +26,7 @@ def experiment(document: Document, faults: Faults) -> Experiment | None:
     before = len(faults.found)
     for key in raw:
         if key not in KEYS:
-            faults.add((key,), f"unknown key '{key}'; {known(key, KEYS)}")
+            faults.add((key,), f"unknown key '{brief(key)}'; {known(key, KEYS)}")
     if raw.get("claims") not in (None, []):
         faults.add(("claims",), "this version of winit decides no claims; remove them")
     model, data = _model(raw, faults), _data(raw, faults)
@@ -130,8 +130,8 @@ def _schemes(raw: Mapping[str, Any], model: Entry | None, faults: Faults) -> tup
 def _refuse_twin(entry: SchemeEntry, earlier: Mapping[int, SchemeEntry], index: int, faults: Faults) -> None:
     for other in earlier.values():
         if slug(other.label) == slug(entry.label):
-            same = "is used twice" if other.label == entry.label else f"and '{other.label}' share one file name"
-            faults.add(("schemes", index), f"label '{entry.label}' {same}; give one of them another label:")
+            same = "is used twice" if other.label == entry.label else f"and '{brief(other.label)}' share one file name"
+            faults.add(("schemes", index), f"label '{brief(entry.label)}' {same}; give one of them another label:")
             return
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,9 @@ from winit_cli.errors import brief
 from winit_cli.schemes.recipe import Recipe
 from winit_cli.tables import NonNegativeInt, NonNegativeNumber, Number, PositiveInt, PositiveNumber, Strict
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# files of these names, with any ending, are devices on Windows
+RESERVED = re.compile(r"([Cc][Oo][Nn]|[Pp][Rr][Nn]|[Aa][Uu][Xx]|[Nn][Uu][Ll]|([Cc][Oo][Mm]|[Ll][Pp][Tt])[0-9])(\.|$)")
+NAME = re.compile(rf"(?!{RESERVED.pattern})[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+@=,-]{0,63}")
 
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
@@ -21,6 +24,8 @@ Precision = Literal["fp32", "tf32", "bf16"]
 
 
 def _name(value: str) -> str:
+    if RESERVED.match(value):
+        raise ValueError("expected another name, since Windows reserves this one")
     if not NAME.fullmatch(value):
         raise ValueError("expected letters, digits, . _ - (at most 64, the first a letter or digit)")
     return value
@@ -31,7 +36,7 @@ def _listed(value: object) -> object:
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    twice = sorted({value for value in values if values.count(value) > 1})
+    twice = sorted(value for value, count in Counter(values).items() if count > 1)
     if twice:
         raise ValueError(f"{brief(', '.join(map(repr, twice)))} is given twice")
     return values

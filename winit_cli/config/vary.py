@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,9 @@ from winit_cli.config.faults import Faults
 from winit_cli.config.override import assign
 from winit_cli.config.resolve import experiment
 from winit_cli.config.schema import LABEL, Experiment, slug
+from winit_cli.errors import brief
 
+MAX_VARIANTS = 1000
 SECTIONS = ("model", "data", "train")
 ELSEWHERE = {
     "train.lr": "list the rates in train.lr",
@@ -73,6 +76,9 @@ def _axes(vary: Any, faults: Faults) -> dict[str, tuple[Any, ...]]:
             axes[key] = tuple(values)
         else:
             faults.add(("vary", key), wrong)
+    count = math.prod(len(values) for values in axes.values())
+    if count > MAX_VARIANTS:
+        faults.add(("vary",), f"{count:,} combinations of values, expected at most {MAX_VARIANTS:,}; vary fewer")
     return axes
 
 
@@ -121,7 +127,7 @@ def _check_labels(resolved: Experiment, suffix: str, faults: Faults) -> None:
         if not LABEL.fullmatch(entry.label + suffix):
             faults.add(
                 ("schemes", index),
-                f"label '{entry.label}{suffix}' is over 64 characters or has others than "
+                f"label '{brief(entry.label + suffix)}' is over 64 characters or has others than "
                 "letters, digits, spaces and . _ + @ = , -; shorten label:",
             )
 
@@ -134,7 +140,7 @@ def _refuse_twins(variants: Sequence[Variant], faults: Faults) -> None:
         for entry in variant.experiment.schemes:
             label = entry.label + variant.suffix
             if slug(label) in seen:
-                shared = f"the labels '{seen[slug(label)]}' and '{label}' share one file name"
+                shared = f"the labels '{brief(seen[slug(label)])}' and '{brief(label)}' share one file name"
                 faults.add(("vary",), f"{shared}; vary other values, or change the label: of one")
                 return
             seen[slug(label)] = label

@@ -24,6 +24,7 @@ AtLeastTwo = Annotated[int, Field(strict=True, ge=2)]
 DrawPart = Callable[[int, Generator], Part]
 
 COPIED_SYMBOLS = 10
+MAX_NUMBERS = 2**28  # of four bytes each: 1 GiB
 
 
 def gaussian(
@@ -39,13 +40,15 @@ def gaussian(
 
     ``x = centre[y] + noise``, every centre and noise entry from N(0, 1). Shapes: x (N, features), y (N,).
     """
+    sizes = Sizes(train_size, val_size, test_size)
+    _require_room("gaussian", sizes, features, ("features", "classes"), beside=classes * features)
     centres = torch.randn(classes, features, generator=generator("gaussian", seed, "centres"))
 
     def draw(size: int, source: Generator) -> Part:
         labels = _balanced_labels(size, classes, source)
         return Part(centres[labels] + torch.randn(size, features, generator=source), labels)
 
-    return _generate("gaussian", "classification", draw, Sizes(train_size, val_size, test_size), seed, classes)
+    return _generate("gaussian", "classification", draw, sizes, seed, classes)
 
 
 def adding(
@@ -66,6 +69,8 @@ def adding(
     """
     if length < 2:
         raise DataError(f"adding: length = {length}, but two steps are marked; take 2 or more")
+    sizes = Sizes(train_size, val_size, test_size)
+    _require_room("adding", sizes, 2 * length, ("length",))
     half = length // 2
 
     def draw(size: int, source: Generator) -> Part:
@@ -76,7 +81,7 @@ def adding(
         total = values.gather(1, first) + values.gather(1, second)
         return Part(torch.stack([values, marks], dim=2), total)
 
-    return _generate("adding", "regression", draw, Sizes(train_size, val_size, test_size), seed, outputs=1)
+    return _generate("adding", "regression", draw, sizes, seed, outputs=1)
 
 
 def copying(
@@ -94,6 +99,8 @@ def copying(
     steps are scored, where the symbols are wanted; the paper also scores the blanks before them.
     Shapes: x (N, lag + 2K, symbols + 2), y (N, K).
     """
+    sizes = Sizes(train_size, val_size, test_size)
+    _require_room("copying", sizes, (lag + 2 * COPIED_SYMBOLS) * (symbols + 2), ("lag", "symbols"))
     length, blank, go = lag + 2 * COPIED_SYMBOLS, symbols, symbols + 1
 
     def draw(size: int, source: Generator) -> Part:
@@ -103,7 +110,6 @@ def copying(
         steps[:, COPIED_SYMBOLS + lag - 1] = go
         return Part(one_hot(steps, symbols + 2).float(), shown)
 
-    sizes = Sizes(train_size, val_size, test_size)
     return _generate("copying", "classification", draw, sizes, seed, symbols, COPIED_SYMBOLS)
 
 
@@ -120,6 +126,8 @@ def recall(
 
     Symbols are balanced. Shapes: x (N, lag + 1, symbols), y (N,).
     """
+    sizes = Sizes(train_size, val_size, test_size)
+    _require_room("recall", sizes, (lag + 1) * symbols, ("lag", "symbols"))
 
     def draw(size: int, source: Generator) -> Part:
         labels = _balanced_labels(size, symbols, source)
@@ -127,7 +135,23 @@ def recall(
         x[:, 0] = one_hot(labels, symbols).float()
         return Part(x, labels)
 
-    return _generate("recall", "classification", draw, Sizes(train_size, val_size, test_size), seed, symbols)
+    return _generate("recall", "classification", draw, sizes, seed, symbols)
+
+
+def _require_room(name: str, sizes: Sizes, per_example: int, options: tuple[str, ...], beside: int = 0) -> None:
+    """Refuse what would fill the memory.
+
+    Raises:
+        DataError: x would hold more than MAX_NUMBERS numbers.
+    """
+    numbers = (sizes.train + sizes.val + sizes.test) * per_example + beside
+    if numbers > MAX_NUMBERS:
+        names = ", ".join([*options, "train_size, val_size, test_size"])
+        raise DataError(f"{name} of these sizes has {_count(numbers)} numbers, at most {MAX_NUMBERS:,}; lower {names}")
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < 10**15 else "over 10^15"
 
 
 def _balanced_labels(size: int, classes: int, source: Generator) -> Tensor:

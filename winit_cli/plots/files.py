@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ SALT: dict[Any, Any] = {"svg.hashsalt": "winit"}
 def encode(figure: Figure, kind: str) -> bytes:
     """The figure as ``png`` or ``svg`` bytes."""
     buffer = io.BytesIO()
-    with mpl.rc_context(SALT):
+    with mpl.rc_context(SALT), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph ", UserWarning)  # a letter that the font lacks is drawn as a box
         figure.savefig(buffer, format=kind, dpi=DPI, metadata=QUIET[kind])
     return buffer.getvalue()
 

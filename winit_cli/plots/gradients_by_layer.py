@@ -11,7 +11,7 @@ from pandas import DataFrame
 
 from winit_cli.plots.logscale import LogScale
 from winit_cli.plots.panels import MOST, Facet, facets, grid, heading, quantiles, remark
-from winit_cli.plots.style import Look, legend, looks, named
+from winit_cli.plots.style import Look, legend, looks, named, short
 from winit_cli.store.frames import RunFrames
 
 NAMED = 8
@@ -63,7 +63,7 @@ def _panel(run: RunFrames, facet: Facet, frame: DataFrame, scale: LogScale, ax: 
     scale.apply(ax, "y")
     names = [name.removesuffix(".weight") for name in frame["param"].unique()]
     if 0 < len(names) <= NAMED:
-        ax.set_xticks(range(1, len(names) + 1), names, rotation=30, ha="right")
+        ax.set_xticks(range(1, len(names) + 1), short(names).values(), rotation=30, ha="right")
     else:
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.set_xlabel("" if 0 < len(names) <= NAMED else "weight tensor, from input to output")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from winit_cli.stats import split_label
+from winit_cli.visible import visible
 
 # Okabe and Ito's palette (https://jfly.uni-koeln.de/color/) without its yellow, which is unreadable on white,
 # then five of Paul Tol's muted colours and a grey that differ from it in lightness
@@ -58,8 +59,13 @@ def short(labels: Sequence[str], limit: int = 28) -> dict[str, str]:
     while True:
         texts = {label: _cut(label, limit) for label in labels}
         if len(set(texts.values())) == len(texts) or limit >= longest:
-            return {label: text.replace("$", r"\$") for label, text in texts.items()}
+            return {label: literal(text) for label, text in texts.items()}
         limit += 4
+
+
+def literal(text: str) -> str:
+    """A text as matplotlib draws it letter by letter: no formulas, no control characters."""
+    return visible(text).replace("\n", r"\n").replace("$", r"\$")
 
 
 def _cut(text: str, limit: int) -> str:

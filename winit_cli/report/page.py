@@ -17,6 +17,7 @@ from winit_cli.report.notices import notices
 from winit_cli.report.tables import MEANINGS, audit, pairs, standings, variants_of
 from winit_cli.stats import ranking
 from winit_cli.store.frames import RunFrames
+from winit_cli.visible import visible
 
 
 def page(run: RunFrames, pictures: Mapping[str, bytes]) -> str:
@@ -25,7 +26,9 @@ def page(run: RunFrames, pictures: Mapping[str, bytes]) -> str:
     ranked = ranking(run.trials, run.weight_gradients, run.labels, task=task)
     table = standings(ranked, task=task)
     source = resources.files("winit_cli.report").joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
+    )
     text = environment.from_string(source).render(
         title=run.config["name"],
         subtitle=_subtitle(run),
@@ -44,6 +47,11 @@ def page(run: RunFrames, pictures: Mapping[str, bytes]) -> str:
         replay=f"winit run {shlex.quote(str(run.path / 'config.yaml'))} --results {shlex.quote(str(run.path.parent))}",
     )
     return text.lstrip()
+
+
+def _visible(value: Any) -> Any:
+    """What the template shows, with control characters as escapes; what is HTML already stays."""
+    return visible(value) if type(value) is str else value
 
 
 def draw(run: RunFrames) -> dict[str, bytes]:
