@@ -49,11 +49,12 @@ def mnist(
     readable = full_root is not None and vision.installed()
     if source == "torchvision" or (source == "auto" and readable):
         return _full("mnist", sizes, seed)
-    notes: tuple[str, ...] = ()
+    notes: list[str] = []
     if source == "auto":
         cure = f"`{vision.cure()}`" if full_root else "`winit data download mnist`"
-        notes = (f"mnist: using the packaged 5,000-image subset; {cure} gets the full set",)
-    return _from_one_pool("mnist", mnist_5k(), sizes, seed, notes)
+        notes.append(f"mnist: using the packaged 5,000-image subset; {cure} gets the full set")
+    pool = mnist_5k(notes)
+    return _from_one_pool("mnist", pool, sizes, seed, tuple(notes))
 
 
 def fashion_mnist(

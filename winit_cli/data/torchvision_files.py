@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from winit_cli.data import sidecar
 from winit_cli.data.cache import cache_dir
 from winit_cli.data.vision import import_torchvision
 from winit_cli.errors import DataError, MissingDataError, StorageError
@@ -60,8 +61,18 @@ def _is_complete(name: str, root: Path) -> bool:
     return all((root / layout.folder / file).is_file() for file in layout.files)
 
 
+def _damaged(name: str, root: Path) -> Path | None:
+    """The first of a complete set's files that is no longer what was downloaded."""
+    try:
+        return sidecar.first_damaged(root / LAYOUTS[name].folder, LAYOUTS[name].files)
+    except OSError as error:
+        raise DataError(f"{name}: {error.filename} cannot be read: {error.strerror}; check its permissions") from error
+
+
 def read(name: str) -> tuple[Images, Images]:
     """The official training and test part: images uint8 (N, C, H, W) and labels (N,).
+
+    Files that winit downloaded must still be what they were then; others are read as they are.
 
     Raises:
         MissingDataError: the files are not on disk.
@@ -74,6 +85,10 @@ def read(name: str) -> tuple[Images, Images]:
         raise MissingDataError(
             f"{name}: the full set is not on disk (looked in {looked}); get it with `winit data download {name}`"
         )
+    damaged = _damaged(name, root)
+    if damaged is not None:
+        cure = f"`winit data download {name}` fetches it again"
+        raise DataError(f"{name}: {damaged} is damaged, it is not what was downloaded; {cure}")
     return _read_part(name, root, train=True), _read_part(name, root, train=False)
 
 
@@ -106,15 +121,19 @@ def _arrays(part: Any) -> Images:
 def download(name: str) -> None:
     """Fetch the full set to ``$WINIT_DATA`` or else the cache, with a progress bar on stderr.
 
-    The set is fetched and read beside its destination, then moved file by file: what is interrupted
-    leaves nothing that could be mistaken for a set.
+    A set that lies there stays, but one that was downloaded before and has been damaged since is fetched again to where
+    it lies. It is fetched and read beside its destination, then moved file by file after the record of what the files
+    are: what is interrupted leaves nothing that could be mistaken for a set.
 
     Raises:
         StorageError: no network, a damaged download, or no permission to write.
         UsageError: torchvision is not installed.
     """
     target = Path(os.environ.get("WINIT_DATA") or cache_dir() / "torchvision")
-    if _is_complete(name, target):
+    found = find_root(name)
+    if found is not None and _damaged(name, found) is not None:
+        target = found
+    elif _is_complete(name, target) and _damaged(name, target) is None:
         return
     part_class = getattr(import_torchvision(), LAYOUTS[name].class_name)
     try:
@@ -132,9 +151,11 @@ def download(name: str) -> None:
 
 def _move(name: str, staging: Path, target: Path) -> None:
     layout = LAYOUTS[name]
-    (target / layout.folder).mkdir(parents=True, exist_ok=True)
+    fetched, folder = staging / layout.folder, target / layout.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    sidecar.record(folder, sidecar.hashes_of(fetched, layout.files))
     for file in layout.files:
-        (staging / layout.folder / file).replace(target / layout.folder / file)
+        (fetched / file).replace(folder / file)
 
 
 @contextlib.contextmanager
