@@ -256,6 +256,7 @@ class TestTerminal:
         home = tmp_path / "other"
         home.mkdir()
         monkeypatch.setenv("WINIT_RESULTS", str(home))
+        monkeypatch.setenv("COLUMNS", "300")
         (home / name).mkdir()
         (home / name / "run.sqlite").write_bytes((run / "run.sqlite").read_bytes())
         return name
