@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from small import BASE, Heard, bytes_of, rows, run_of
 from typer.testing import CliRunner
 
@@ -159,3 +160,20 @@ def test_a_finished_run_gives_back_the_space_of_its_checkpoints(
     result = run_of(tmp_path / "with", *wide, "checkpoint_seconds=1e-9")
     sizes = [(run.directory / FILE).stat().st_size for run in (without, result)]
     assert sizes[0] * 0.8 < sizes[1] < sizes[0] * 1.2 < 300 * 300 * 4 * 3
+
+
+OUT_OF_MEMORY = [
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried"),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["python", "cuda", "torch"])
+def test_a_trial_without_memory_says_so_and_the_others_go_on(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _break(monkeypatch, "kaiming_normal/0.1/0", error)
+    result = run_of(tmp_path)
+    assert result.counts == {"ok": 1, "diverged": 0, "failed": 1, "pending": 0}
+    assert result.failures[0].endswith("out of memory; use a smaller model, batch or data set")

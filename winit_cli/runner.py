@@ -226,11 +226,18 @@ def _train(trial: Trial, position: int, data: Dataset, store: Store, progress: P
     except (WinitError, Terminated):
         raise
     except (Exception, SystemExit) as error:
-        place = place_of(error)
-        store.fail(position, f"{place}: {described(error)}" if place else described(error))
+        store.fail(position, _reason(error))
         progress.trial_done(trial, "failed")
         return False
     return True
+
+
+def _reason(error: BaseException) -> str:
+    """Why a trial failed, in words, with the line of a user's code."""
+    is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    said = "out of memory; use a smaller model, batch or data set" if is_memory else described(error)
+    place = place_of(error)
+    return f"{place}: {said}" if place else said
 
 
 def _begins_otherwise(trial: Trial, store: Store) -> str:

@@ -25,6 +25,8 @@ def _not_bool(value: object) -> object:
 LARGEST = 2**31 - 1  # of counts and sizes
 PositiveInt = Annotated[int, Field(strict=True, ge=1, le=LARGEST)]
 NonNegativeInt = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
+Depth = Annotated[int, Field(strict=True, ge=0, le=10_000)]  # layers one after another, each built by itself
+Layers = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 Int = Annotated[int, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 LARGEST_NUMBER = 1e30  # single precision ends at 3.4e38, and ranges and products must stay below it

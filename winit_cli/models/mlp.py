@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from winit_cli.models.row import ActivationName, Model, Task, activation_function, refuse_target_steps
-from winit_cli.tables import Flag, NonNegativeInt, PositiveInt
+from winit_cli.tables import Depth, Flag, PositiveInt
 
 Norm = Literal["none", "batch", "layer"]
 
@@ -45,7 +45,7 @@ def mlp(
     task: Task,
     *,
     width: PositiveInt = 100,
-    depth: NonNegativeInt = 3,
+    depth: Depth = 3,
     activation: ActivationName = "relu",
     norm: Norm = "none",
     bias: Flag = True,

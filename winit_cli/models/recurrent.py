@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from winit_cli.errors import UsageError
 from winit_cli.models.row import Model, Task, refuse_tokens
-from winit_cli.tables import PositiveInt
+from winit_cli.tables import Layers, PositiveInt
 
 
 class Recurrent(nn.Module):
@@ -49,13 +49,13 @@ def _features(task: Task, model: str) -> int:
     )
 
 
-def lstm(task: Task, *, hidden: PositiveInt = 64, layers: PositiveInt = 1) -> Recurrent:
+def lstm(task: Task, *, hidden: PositiveInt = 64, layers: Layers = 1) -> Recurrent:
     """Long short-term memory (Hochreiter & Schmidhuber 1997), gates i, f, g, o."""
     rnn = nn.LSTM(_features(task, "lstm"), hidden, layers, batch_first=True)
     return Recurrent(rnn, task.outputs, task.target_steps)
 
 
-def gru(task: Task, *, hidden: PositiveInt = 64, layers: PositiveInt = 1) -> Recurrent:
+def gru(task: Task, *, hidden: PositiveInt = 64, layers: Layers = 1) -> Recurrent:
     """Gated recurrent unit (Cho et al. 2014), gates r, z, n."""
     rnn = nn.GRU(_features(task, "gru"), hidden, layers, batch_first=True)
     return Recurrent(rnn, task.outputs, task.target_steps)
@@ -65,7 +65,7 @@ def rnn(
     task: Task,
     *,
     hidden: PositiveInt = 64,
-    layers: PositiveInt = 1,
+    layers: Layers = 1,
     nonlinearity: Literal["tanh", "relu"] = "tanh",
 ) -> Recurrent:
     """Elman network (Elman 1990)."""
