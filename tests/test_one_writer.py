@@ -178,7 +178,8 @@ for _ in range(count):
         runner.train_trial = waiting
         os.read(go[0], 1)
         result = CliRunner().invoke(app, ["run", config, "--results", str(results)])
-        print(os.getpid(), result.exit_code, result.stderr.replace("\\n", " ") if result.exit_code else "", flush=True)
+        said = result.stderr.replace("\\n", " ") if result.exit_code else ""
+        os.write(1, f"{os.getpid()} {result.exit_code} {said}\\n".encode())  # in one piece
         os._exit(result.exit_code)
     children.append(child)
 os.write(go[1], b"x" * count)
@@ -234,3 +235,10 @@ def test_a_killed_run_is_listed_as_interrupted(tmp_path: Path) -> None:
         assert state_of(directory, run_facts(directory)) == "running"
     assert state_of(directory, run_facts(directory)) == "interrupted"
     assert "interrupted" in winit("list", "runs", "--results", tmp_path).stdout
+
+
+def test_a_run_that_was_only_just_begun_says_so(tmp_path: Path) -> None:
+    with Store(tmp_path / "r-12345678"):
+        with pytest.raises(StorageError, match="only just begun"):
+            read_run(tmp_path / "r-12345678")
+        assert winit("list", "runs", "--results", tmp_path).exit_code == 0

@@ -86,7 +86,8 @@ def run_plan(plan: Plan, results: Path, progress: Progress, how: How = How()) ->
         here = environment(plan.settings[0].device)
         env = store.meta("env") if store.has_begun() else here
         _refuse_other_bits(store, env, here)
-        damaged = store.register(plan.trials, _facts(plan) | {"env": env})
+        status = store.meta("status", {"state": "running", "trials": {}})
+        damaged = store.register(plan.trials, _facts(plan) | {"env": env, "status": status})
         if damaged:
             progress.note(f"damaged in {FILE}, so trained anew: {', '.join(damaged)}")
         was_complete = not store.unfinished()

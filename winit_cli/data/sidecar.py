@@ -7,14 +7,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from winit_cli.store.files import write_json
-
 NAME = ".winit-sha256.json"
 
 
 def record(folder: Path, hashes: dict[str, str]) -> None:
     """Write what the files of a folder are."""
-    write_json(folder / NAME, hashes)
+    (folder / NAME).write_text(json.dumps(hashes, indent=2) + "\n", encoding="utf-8")
 
 
 def hashes_of(folder: Path, files: Sequence[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
+from winit_cli.errors import StorageError
 from winit_cli.store.reading import facts_of, reading, refuse_damage
 from winit_cli.store.schema import QUERIES
 
@@ -55,6 +56,8 @@ def read_run(path: Path) -> RunFrames:
     with reading(path) as connection:
         refuse_damage(connection, path)
         meta = facts_of(connection)
+        if "config" not in meta:
+            raise StorageError(f"{path} was only just begun and holds nothing yet; ask again in a moment")
         frames = {name: pd.read_sql_query(query, connection) for name, query in QUERIES.items()}
         frames["units"] = _with_arrays(frames["units"])
         facts: dict[str, Any] = {key: meta[key] for key in ("config", "env", "status", "data", "labels")} | frames
