@@ -52,14 +52,14 @@ def test_divergence_at_step_0_leaves_no_rows(tmp_path: Path) -> None:
 
 
 def test_a_held_out_loss_that_is_not_finite_is_a_divergence_too() -> None:
-    tape, fine = Tape(steps=9, every=1, test_every=3, device="cpu"), torch.tensor(1.0)
+    tape, fine = Tape(trials=2, steps=9, every=1, test_every=3, device="cpu"), torch.ones(2)
     for step in range(7):
         if tape.tests(step):
-            tape.point(step, "test", fine / 0 if step == 3 else fine, fine)
-        tape.watch(step, fine.reshape(1), fine.reshape(1))
+            tape.point(step, "test", torch.tensor([1.0, math.inf]) if step == 3 else fine, fine)
+        tape.watch(step, [fine, fine])
         tape.point(step, "train", fine, fine)
-    chunk = tape.chunk(6)
-    assert tape.diverged_step == 3
+    whole, chunk = tape.chunks(6)
+    assert tape.diverged == [None, 3] and len(whole.points) == 3 + 7
     assert [(p.step, p.split) for p in chunk.points] == [(0, "test"), (0, "train"), (1, "train"), (2, "train")]
 
 

@@ -1,6 +1,6 @@
 """Loss functions: ``function(out, y)`` is the mean over a batch, a scalar.
 
-B batch, C classes, K target steps, O target columns.
+S trials in a stack, B batch, C classes, K target steps, O target columns.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ FLAT, FAR = 1e-3, 1e4  # a minimum has at most this slope and lies nearer than t
 class Loss:
     """A loss function; ``task`` is the kind of data that it fits, or ``None`` for any.
 
+    ``stacked(out, y)`` gives the mean of each of S trials, or is ``None``: such a loss trains one trial at a time.
     ``source`` is the SHA-256 of the code of a loss that is not winit's own.
     """
 
@@ -31,6 +32,7 @@ class Loss:
     task: str | None = None
     aliases: tuple[str, ...] = ()
     source: str = ""
+    stacked: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
 def cross_entropy(out: Tensor, y: Tensor) -> Tensor:
@@ -43,9 +45,26 @@ def mse(out: Tensor, y: Tensor) -> Tensor:
     return F.mse_loss(out.reshape(y.shape), y)
 
 
+def stacked_cross_entropy(out: Tensor, y: Tensor) -> Tensor:
+    """Of logits (S, B, C) or (S, B, K, C) against classes (S, B) or (S, B, K): (S,)."""
+    each = F.cross_entropy(out.flatten(0, -2), y.flatten(), reduction="none")
+    return each.reshape(len(out), -1).mean(1)
+
+
+def stacked_mse(out: Tensor, y: Tensor) -> Tensor:
+    """Of (S, B, O), or (S, B) where O is 1, against (S, B, O): (S,)."""
+    return F.mse_loss(out.reshape(y.shape), y, reduction="none").flatten(1).mean(1)
+
+
 LOSSES: dict[str, Loss] = table(
-    Loss("cross_entropy", cross_entropy, "cross-entropy of logits, in nats", "classification"),
-    Loss("mse", mse, "mean squared error", "regression"),
+    Loss(
+        "cross_entropy",
+        cross_entropy,
+        "cross-entropy of logits, in nats",
+        "classification",
+        stacked=stacked_cross_entropy,
+    ),
+    Loss("mse", mse, "mean squared error", "regression", stacked=stacked_mse),
 )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import torch
 
+from winit_cli.choice import engine_of
 from winit_cli.config import Config, Path_, SchemeEntry, Train, Variant
 from winit_cli.data import DATASETS
 from winit_cli.data.checked import checked
@@ -57,6 +58,16 @@ class Plan:
         return tuple(trial for setting in self.settings for trial in _trials(setting))
 
     @property
+    def engine(self) -> str:
+        """``stacked`` or ``serial``, the same for all trials."""
+        return self.settings[0].engine
+
+    @property
+    def is_on_cpu(self) -> bool:
+        """Whether trials are trained by the processor."""
+        return torch.device(self.settings[0].device).type == "cpu"
+
+    @property
     def labels(self) -> list[str]:
         """All labels in the order of the config, variant by variant."""
         return [entry.label + setting.suffix for setting in self.settings for entry in setting.experiment.schemes]
@@ -94,7 +105,7 @@ def make_plan(config: Config, device: str, *, download: bool = False) -> Plan:
         faults |= {Fault(variant.document.where(path), text): None for path, text in _faults(setting)}
     if faults:
         raise ConfigError(list(faults))
-    return Plan(config, settings)
+    return Plan(config, _with_engine(settings))
 
 
 def _load(variant: Variant, download: bool) -> Dataset:
@@ -130,6 +141,12 @@ def _setting(variant: Variant, dataset: Dataset, device: str) -> Setting:
     every = measure.every or max(1, round(steps / 100))
     test_every = measure.test_every or max(1, round(steps / 10))
     return Setting(variant.suffix, variant.experiment, dataset, settled, every, test_every, device)
+
+
+def _with_engine(settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
+    """The settings with the engine that is chosen for all of their trials."""
+    engine, note = engine_of(settings[0], len([trial for setting in settings for trial in _trials(setting)]))
+    return tuple(replace(setting, engine=engine, engine_note=note) for setting in settings)
 
 
 def _optimizer_defaults(train: Train) -> dict[str, Any]:

@@ -4,51 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from winit_cli.config import dump
-from winit_cli.data.dataset import Dataset, Part
-from winit_cli.engine.records import Checkpoint, Chunk, Finished, Packed, Started
-from winit_cli.engine.serial import train_trial
+from winit_cli.engine.stacks import divide
 from winit_cli.environment import environment
-from winit_cli.errors import StorageError, Terminated, UsageError, WinitError
-from winit_cli.foreign import described, place_of
+from winit_cli.errors import UsageError, WinitError
 from winit_cli.pairs import comparisons
-from winit_cli.plan import Plan, Trial
+from winit_cli.plan import Plan
 from winit_cli.resolved import resolved_config
 from winit_cli.stats import summarize
-from winit_cli.stopping import Cadence
 from winit_cli.store.files import write_csv, write_json, write_text
 from winit_cli.store.frames import read_run
 from winit_cli.store.lock import writing
 from winit_cli.store.reading import FILE
 from winit_cli.store.runs import finished_elsewhere, run_facts
 from winit_cli.store.store import Store
+from winit_cli.training import Progress, Training
 
+MEMORY = 4 * 2**30
 SHOWN_IF_DIFFERENT = ("winit", "python", "numpy", "cpu", "threads")
 REFUSED_IF_DIFFERENT = ("torch", "cpu_capability", "gpu")  # with these, the same steps give other bits
-
-
-class Progress(Protocol):
-    """Who is told how a run goes on."""
-
-    def begin(self, trials: int, done: int, steps: int) -> None:
-        """``trials`` in all, ``done`` of them already; ``steps`` updates for each of the others."""
-
-    def advance(self, steps: int) -> None:
-        """That many more updates were made."""
-
-    def trial_done(self, trial: Trial, status: str) -> None:
-        """A trial ended."""
-
-    def note(self, text: str) -> None:
-        """Something to say aloud."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +45,14 @@ class Result:
 @dataclass(frozen=True)
 class How:
     """How to run a plan. ``fresh`` trains everything again in a sibling directory, ``fail_fast`` stops at the first
-    trial that fails, ``take_over`` takes the place of another process that writes the run."""
+    trial that fails, ``take_over`` takes the place of another process that writes the run, ``memory`` in bytes is what
+    the trials that train at once may take: a stack has as many as fit.
+    """
 
     fresh: bool = False
     fail_fast: bool = False
     take_over: bool = False
+    memory: int = MEMORY
 
 
 def run_plan(plan: Plan, results: Path, progress: Progress, how: How = How()) -> Result:
@@ -181,80 +165,18 @@ def _differences(theirs: dict[str, Any], ours: dict[str, Any], keys: Sequence[st
 
 def _train_all(plan: Plan, store: Store, env: dict[str, Any], progress: Progress, how: How) -> None:
     missing = store.unfinished()
+    workers = env["threads"] if plan.engine == "stacked" and plan.is_on_cpu else 1
+    if store.meta("stacks") is None:
+        store.set_meta(stacks=divide(plan.trials, missing, how.memory, workers), memory=how.memory)
     progress.begin(len(plan.trials), len(plan.trials) - len(missing), max(s.steps for s in plan.settings))
-    on_device: dict[str, Dataset] = {}
-    cadence = Cadence(plan.config.base.general.checkpoint_seconds)
+    training = Training(plan, store, progress, fail_fast=how.fail_fast)
     try:
-        with _torch_as(env["threads"], plan), cadence.signals():
-            for position in missing:
-                trial = plan.trials[position]
-                data = trial.setting.dataset
-                if data.fingerprint not in on_device:
-                    on_device = {data.fingerprint: _to(data, trial.setting.device)}
-                if not _train(trial, position, on_device[data.fingerprint], store, progress, cadence) and how.fail_fast:
-                    progress.note("stopped at the first failed trial (--fail-fast)")
-                    break
+        with _torch_as(env["threads"], plan):
+            training.run(store.meta("stacks"), workers)
     except BaseException:
         with contextlib.suppress(WinitError):
             store.write_status("interrupted")
         raise
-
-
-def _train(trial: Trial, position: int, data: Dataset, store: Store, progress: Progress, cadence: Cadence) -> bool:
-    """Train one trial, or go on with it, and commit what it yields; whether it did not fail."""
-    kept = store.checkpoint(position)
-    checkpoint = Checkpoint(kept.step, [Packed(*array) for array in kept.arrays]) if kept else None
-    began, step = time.perf_counter() - (kept.seconds if kept else 0.0), kept.step if kept else 0
-    cadence.stop_if_asked()
-    try:
-        for record in train_trial(trial, data, checkpoint, cadence.is_due):
-            if isinstance(record, Started):
-                if kept is None:
-                    store.start(position, record)
-                elif record.init_hash != kept.init_hash:
-                    raise StorageError(_begins_otherwise(trial, store))
-            elif isinstance(record, Chunk):
-                store.chunk(position, record, time.perf_counter() - began)
-                if cadence.is_waiting:
-                    store.commit()
-                    cadence.committed()
-                    cadence.stop_if_asked()
-                progress.advance(record.step - step)
-                step = record.step
-            elif isinstance(record, Finished):
-                store.finish(position, record, time.perf_counter() - began)
-                progress.trial_done(trial, record.status)
-    except (WinitError, Terminated):
-        raise
-    except (Exception, SystemExit) as error:
-        store.fail(position, _reason(error))
-        progress.trial_done(trial, "failed")
-        return False
-    return True
-
-
-def _reason(error: BaseException) -> str:
-    """Why a trial failed, in words, with the line of a user's code."""
-    is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
-    said = "out of memory; use a smaller model, batch or data set" if is_memory else described(error)
-    place = place_of(error)
-    return f"{place}: {said}" if place else said
-
-
-def _begins_otherwise(trial: Trial, store: Store) -> str:
-    return (
-        f"{trial.key} begins with other weights here than where {store.directory} was started, so it cannot go on: "
-        "its code, winit or the processor differs; use what it was started with, or train it here with --fresh"
-    )
-
-
-def _to(data: Dataset, device: str) -> Dataset:
-    train, test = (
-        Part(data.train.x.to(device), data.train.y.to(device)),
-        Part(data.test.x.to(device), data.test.y.to(device)),
-    )
-    val = None if data.val is None else Part(data.val.x.to(device), data.val.y.to(device))
-    return replace(data, train=train, val=val, test=test)
 
 
 @contextlib.contextmanager
@@ -263,7 +185,7 @@ def _torch_as(threads: int, plan: Plan) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        with _cuda_as(plan) if torch.device(plan.settings[0].device).type == "cuda" else contextlib.nullcontext():
+        with contextlib.nullcontext() if plan.is_on_cpu else _cuda_as(plan):
             yield
     finally:
         torch.set_num_threads(before)

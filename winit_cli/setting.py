@@ -22,13 +22,13 @@ from winit_cli.rng import forked
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.slots import Slot, slots
 
-FORMAT = 1  # of the results; part of every identity, raised when what a trial records changes
+FORMAT = 2  # of the results; part of every identity, raised when what a trial records changes
 
 
 @dataclass(frozen=True)
 class Setting:
     """What the trials of one variant share. ``train`` has its steps settled; ``every`` and ``test_every``
-    are the measuring intervals in steps."""
+    are the measuring intervals in steps; ``engine`` is the one that trains, stacked or serial."""
 
     suffix: str
     experiment: Experiment
@@ -37,6 +37,8 @@ class Setting:
     every: int
     test_every: int
     device: str
+    engine: str = "serial"
+    engine_note: str | None = None
 
     @property
     def steps(self) -> int:
@@ -84,8 +86,8 @@ class Setting:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be said aloud of the data and the model."""
-        return self.dataset.notes + self.rehearsal.notes
+        """What is to be said aloud of the data, the model and the engine."""
+        return self.dataset.notes + self.rehearsal.notes + ((self.engine_note,) if self.engine_note else ())
 
     @property
     def has_accuracy(self) -> bool:
@@ -114,7 +116,7 @@ class Setting:
             "train": {**train, "lr": lr},
             "seed": seed,
             "measure": [self.every, self.test_every],
-            "engine": "serial",
+            "engine": self.engine,
             "precision": self.experiment.general.precision,
             "device": torch.device(self.device).type,
         }

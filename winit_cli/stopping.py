@@ -17,22 +17,24 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 COST = 50  # a checkpoint is due no sooner than after so many times what the last one took: under 2 % of the run
 
 
-class Cadence:
-    """Says when a checkpoint is due: ``seconds`` after the last, later if checkpoints are slow, at once on a signal."""
+class Timer:
+    """Says when a checkpoint of one job is due: ``seconds`` after the last, later if checkpoints are slow, at once on
+    a signal."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.signal: int | None = None
+    def __init__(self, cadence: Cadence) -> None:
+        self.cadence = cadence
         self.is_waiting = False  # for a commit
+        self.handed_over = False  # the checkpoint that a signal asked for
         self._last = self._asked = time.monotonic()
         self._cost = 0.0
 
     def is_due(self) -> bool:
-        """Whether the trial should hand out a checkpoint now."""
+        """Whether the job should hand out a checkpoint now."""
         now = time.monotonic()
-        if self.signal is None and now - self._last < max(self.seconds, COST * self._cost):
+        if self.cadence.signal is None and now - self._last < max(self.cadence.seconds, COST * self._cost):
             return False
         self.is_waiting, self._asked = True, now
+        self.handed_over = self.cadence.signal is not None
         return True
 
     def committed(self) -> None:
@@ -40,6 +42,14 @@ class Cadence:
         self._last = time.monotonic()
         self._cost = self._last - self._asked
         self.is_waiting = False
+
+
+class Cadence:
+    """How often a run commits, and the signal that asked it to stop."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.signal: int | None = None
 
     def stop_if_asked(self) -> None:
         """End the run if a signal has come; everything up to here must be committed."""

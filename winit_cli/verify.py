@@ -117,7 +117,7 @@ def _weights(run: Path, model: str | None, loss: str | None) -> Finding:
     for trial in plan.trials:
         if (trial.label, trial.lr, trial.seed) in recorded:
             key = (trial.label, trial.seed)  # the learning rate has no part in it
-            made[key] = made.get(key) or initial_hash(trial, stored.env["threads"])
+            made[key] = made.get(key) or initial_hash(trial)
             if made[key] != recorded[(trial.label, trial.lr, trial.seed)]:
                 bad.append(trial.key)
     if bad:

@@ -12,7 +12,7 @@ from typing import Any
 from winit_cli.cli import progress as command_line
 from winit_cli.cli.terminal import Terminal
 from winit_cli.plan import Trial
-from winit_cli.runner import Progress
+from winit_cli.training import Progress
 
 EVERY_SECONDS = 0.5
 

@@ -57,9 +57,6 @@ def _section(raw: Mapping[str, Any], key: str) -> Any:
 def _general(document: Document, faults: Faults) -> General | None:
     raw = document.data
     given = {key: raw[key] for key in General.model_fields if key in raw}
-    if given.get("engine") == "stacked":
-        faults.add(("engine",), "this version of winit has no stacked engine; use engine: auto or serial")
-        del given["engine"]
     stem = Path(document.source).stem
     given.setdefault("name", stem if NAME.fullmatch(stem) else "experiment")
     return faults.model(General, given, ())

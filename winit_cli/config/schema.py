@@ -119,7 +119,7 @@ class General(Strict):
 
     name: Name
     seeds: Seeds = tuple(range(10))
-    engine: Literal["auto", "serial"] = "auto"
+    engine: Literal["auto", "stacked", "serial"] = "auto"
     precision: Precision = "fp32"
     checkpoint_seconds: PositiveNumber = 15.0
 

@@ -1,4 +1,4 @@
-"""Loss and accuracy of a model. B batch, N examples, C outputs, K target steps."""
+"""Loss and accuracy of a model. S trials in a stack, B batch, N examples, C outputs, K target steps."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ class Scoring:
 def accuracy_of(out: Tensor, y: Tensor) -> Tensor:
     """Share of targets whose class has the largest logit, in double precision: 0.937 and not 0.93699998."""
     return (out.argmax(dim=-1) == y).double().mean()
+
+
+def stacked_accuracy(out: Tensor, y: Tensor) -> Tensor:
+    """The same for each of S trials, of (S, B, …, C) and (S, B, …): (S,)."""
+    return (out.argmax(dim=-1) == y).flatten(1).double().mean(1)
 
 
 def no_accuracy(out: Tensor, y: Tensor) -> Tensor:

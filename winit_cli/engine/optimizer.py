@@ -11,17 +11,20 @@ from torch import Tensor
 from winit_cli.config import Train
 
 
-def make_optimizer(parameters: Iterable[Tensor], train: Train, lr: float) -> torch.optim.Optimizer:
-    """The optimizer of ``torch.optim`` that a config names."""
+def make_optimizer(
+    parameters: Iterable[Tensor], train: Train, lr: float, *, fused: bool = False
+) -> torch.optim.Optimizer:
+    """The optimizer of ``torch.optim`` that a config names; ``fused`` into one kernel where torch has one."""
+    one_kernel = True if fused else None
     decay = train.weight_decay or 0.0
     betas = train.betas or (0.9, 0.999)
     momentum = train.momentum or 0.0
     if train.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr, momentum=momentum, weight_decay=decay)
+        return torch.optim.SGD(parameters, lr, momentum=momentum, weight_decay=decay, fused=one_kernel)
     if train.optimizer == "rmsprop":
         return torch.optim.RMSprop(parameters, lr, momentum=momentum, weight_decay=decay)
     kind = torch.optim.Adam if train.optimizer == "adam" else torch.optim.AdamW
-    return kind(parameters, lr, betas=betas, weight_decay=decay)
+    return kind(parameters, lr, betas=betas, weight_decay=decay, fused=one_kernel)
 
 
 def rate_factor(step: int, train: Train) -> float:

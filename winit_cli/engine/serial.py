@@ -16,14 +16,14 @@ from winit_cli.data.dataset import Dataset, Part
 from winit_cli.engine.batches import batches
 from winit_cli.engine.checkpoint import TrialState
 from winit_cli.engine.evaluate import Scoring, accuracy_of, autocast, evaluate, no_accuracy
+from winit_cli.engine.initial import initialized
 from winit_cli.engine.optimizer import make_optimizer, rate_factor
 from winit_cli.engine.records import Array, Checkpoint, Chunk, Finished, Split, Started
 from winit_cli.engine.tape import Tape
 from winit_cli.engine.units import first_units
 from winit_cli.plan import Trial
 from winit_cli.rng import forked, seed_globals
-from winit_cli.schemes.apply import initialize
-from winit_cli.schemes.audit import InitRecord, audit, init_hash
+from winit_cli.schemes.audit import InitRecord, init_hash
 from winit_cli.setting import Setting
 
 FINAL_TRAIN_EXAMPLES = 5000
@@ -50,9 +50,7 @@ def _train_trial(
 ) -> Iterator[Started | Chunk | Finished]:
     setting, seed = trial.setting, trial.seed
     train, steps = setting.train, setting.steps
-    model = setting.build(seed)
-    assignments = initialize(model, trial.entry.recipe, seed)
-    records = audit(assignments)
+    model, records = initialized(trial)
     yield Started(records, init_hash(records), first_units(model, setting.task.input_shape))
 
     model.to(setting.device)
@@ -64,16 +62,19 @@ def _train_trial(
     start = checkpoint.step if checkpoint else 0
     before = state.restore(checkpoint) if checkpoint else torch.zeros(())
     order = batches(seed, len(data.train.x), train.batch_size, start)
-    tape = Tape(steps, setting.every, setting.test_every, setting.device)
+    tape = Tape(1, steps, setting.every, setting.test_every, setting.device)
     finals: dict[Split, Scores] = {}
     precision = setting.experiment.general.precision
     for step in range(start, steps + 1):
         _reseed(setting, seed, "evaluate", step)
         if tape.tests(step):
-            for split, part in _held_out(data).items():
-                tape.point(step, split, *evaluate(model, part, scoring, precision))
+            for split, part in held_out(data).items():
+                tape.point(step, split, *_of_one(evaluate(model, part, scoring, precision)))
         if step == steps:  # before the batch below, whose forward pass would move batch-norm statistics
-            finals = _finals(model, data, scoring, precision)
+            finals = {
+                split: evaluate(model, part, scoring, precision) for split, part in measured_at_the_end(data).items()
+            }
+            tape.watch(step, [final[0].unsqueeze(0) for final in finals.values()])
         index = next(order)
         x, y = data.train.x[index], data.train.y[index]
         _reseed(setting, seed, "step", step)
@@ -82,25 +83,27 @@ def _train_trial(
             loss = scoring.loss(out, y)
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
-        norms = torch.stack(torch._foreach_norm(gradients, 2, torch.float64))
-        tape.watch(step, torch.stack([loss.detach(), *(final[0] for final in finals.values())]), norms)
+        tape.watch(step, [loss.detach().unsqueeze(0), *(gradient.unsqueeze(0) for gradient in gradients)])
         before = loss.detach() if step == 0 else before
         if tape.measures(step):
-            tape.point(step, "train", loss.detach(), scoring.accuracy(out, y))
-            tape.gradients(step, norms.new_full((len(records),), float("nan")).index_copy(0, places, norms))
+            tape.point(step, "train", *_of_one((loss.detach(), scoring.accuracy(out, y))))
+            norms = torch.stack(torch._foreach_norm(gradients, 2, torch.float64))
+            everywhere = norms.new_full((len(records),), float("nan")).index_copy(0, places, norms)
+            tape.gradients(step, everywhere.unsqueeze(0))
         if step < steps:
             _update(optimizer, trained, trial.lr * rate_factor(step, train), train.clip_norm)
         is_checkpoint = step < steps and is_due()
         if is_checkpoint or tape.tests(step):
-            chunk = tape.chunk(step)
-            whole = is_checkpoint and tape.diverged_step is None
+            (chunk,) = tape.chunks(step)
+            (diverged_step,) = tape.diverged
+            whole = is_checkpoint and diverged_step is None
             yield replace(chunk, checkpoint=state.take(step + 1, before)) if whole else chunk
-            if tape.diverged_step is not None:
+            if diverged_step is not None:
                 break
     # without a best constant output, a trial has learned if it is better than before its first update
     reference = before.item() if setting.constant_loss is None else setting.constant_loss
     units = first_units(model, setting.task.input_shape)
-    yield _finished(tape.diverged_step, finals, reference, units, has_accuracy=setting.has_accuracy)
+    yield finished(tape.diverged[0], finals, reference, units, has_accuracy=setting.has_accuracy)
 
 
 def _reseed(setting: Setting, *key: str | int) -> None:
@@ -125,19 +128,25 @@ def _update(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], lr
     optimizer.zero_grad()
 
 
-def _held_out(data: Dataset) -> dict[Split, Part]:
+def _of_one(scores: Scores) -> Scores:
+    return scores[0].unsqueeze(0), scores[1].unsqueeze(0)
+
+
+def held_out(data: Dataset) -> dict[Split, Part]:
+    """The parts that are measured along the way."""
     return {"test": data.test} if data.val is None else {"val": data.val, "test": data.test}
 
 
-def _finals(model: nn.Module, data: Dataset, scoring: Scoring, precision: str) -> dict[Split, Scores]:
+def measured_at_the_end(data: Dataset) -> dict[Split, Part]:
+    """The first 5,000 training examples and the held-out parts."""
     first = Part(data.train.x[:FINAL_TRAIN_EXAMPLES], data.train.y[:FINAL_TRAIN_EXAMPLES])
-    parts: dict[Split, Part] = {"train": first, **_held_out(data)}
-    return {split: evaluate(model, part, scoring, precision) for split, part in parts.items()}
+    return {"train": first, **held_out(data)}
 
 
-def _finished(
+def finished(
     diverged_step: int | None, finals: dict[Split, Scores], reference: float, units: Array, *, has_accuracy: bool
 ) -> Finished:
+    """How a trial ended, from loss and accuracy of each part; ``reference`` is what a trial that learned undercuts."""
     if diverged_step is not None:
         return Finished("diverged", "diverged", diverged_step, None, None, None, None, units)
     losses = {split: values[0].item() for split, values in finals.items()}

@@ -1,6 +1,11 @@
-"""What one trial measures, kept on its device until a chunk is read: the hot loop never waits for the device."""
+"""What trials measure, kept on their device until a chunk is read: the hot loop never waits for a GPU.
+
+S trials side by side, P parameters.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -9,15 +14,15 @@ from winit_cli.engine.records import Chunk, Norms, Point, Split
 
 
 class Tape:
-    """Measurements of one trial. P parameters.
+    """Measurements of S trials.
 
-    ``diverged_step`` is the first step whose loss or gradient was not finite, known once a chunk was read.
+    ``diverged`` are their first steps whose loss or gradient was not finite, known once a chunk was read.
     """
 
-    def __init__(self, steps: int, every: int, test_every: int, device: str) -> None:
+    def __init__(self, trials: int, steps: int, every: int, test_every: int, device: str) -> None:
         self.steps, self.every, self.test_every = steps, every, test_every
-        self.diverged_step: int | None = None
-        self._finite = torch.ones(steps + 1, dtype=torch.bool, device=device)
+        self.diverged: list[int | None] = [None] * trials
+        self._first_bad = torch.full((trials,), -1, device=device)
         self._points: list[tuple[int, Split]] = []
         self._values: list[Tensor] = []
         self._norm_steps: list[int] = []
@@ -31,43 +36,64 @@ class Tape:
         """Whether the held-out parts are recorded: every k steps, and at the last."""
         return step % self.test_every == 0 or step == self.steps
 
-    def watch(self, step: int, losses: Tensor, norms: Tensor) -> None:
-        """Note whether a step's losses and gradient norms (P,), in double precision, are finite."""
-        self._finite[step] &= torch.isfinite(losses).all() & torch.isfinite(norms).all()
+    def watch(self, step: int, values: Sequence[Tensor]) -> None:
+        """Note which trials have anything that is not finite in ``values``, each (S, …), at a step."""
+        bad = ~are_finite(values)
+        self._first_bad = torch.where(bad & (self._first_bad < 0), step, self._first_bad)
 
     def point(self, step: int, split: Split, loss: Tensor, accuracy: Tensor) -> None:
-        """Record a loss and an accuracy (NaN for none), 0-d tensors."""
-        self._finite[step] &= torch.isfinite(loss)
+        """Record losses (S,) and accuracies (S,), NaN for none."""
+        self.watch(step, [loss])
         self._points.append((step, split))
-        self._values.append(torch.stack([loss.double(), accuracy.double()]))
+        self._values.append(torch.stack([loss.double(), accuracy.double()], 1))
 
     def gradients(self, step: int, norms: Tensor) -> None:
-        """Record the gradient norms (P,), NaN where there is none."""
+        """Record the gradient norms (S, P), NaN where there is none."""
         self._norm_steps.append(step)
         self._norms.append(norms)
 
-    def chunk(self, step: int) -> Chunk:
-        """Bring everything since the last chunk to the host, without what follows a divergence."""
-        self.diverged_step = self._first_bad(step)
-        values = torch.stack(self._values).tolist() if self._values else []
-        norms = torch.stack(self._norms).tolist() if self._norms else []
-        points = [
-            Point(at, split, loss, None if accuracy != accuracy else accuracy)
-            for (at, split), (loss, accuracy) in zip(self._points, values, strict=True)
-            if self._before_divergence(at)
-        ]
-        kept = [
-            Norms(at, [None if value != value else value for value in row])
-            for at, row in zip(self._norm_steps, norms, strict=True)
-            if self._before_divergence(at)
-        ]
+    def chunks(self, step: int) -> list[Chunk]:
+        """Bring everything since the last chunk to the host, for each trial without what follows its divergence."""
+        self.diverged = [None if bad < 0 else bad for bad in self._first_bad.tolist()]
+        values = [value.tolist() for value in self._values]
+        norms = [norm.tolist() for norm in self._norms]
+        chunks = [self._chunk(trial, step, values, norms) for trial in range(len(self.diverged))]
         for taken in (self._points, self._values, self._norm_steps, self._norms):
             taken.clear()
+        return chunks
+
+    def _chunk(self, trial: int, step: int, values: list[list[list[float]]], norms: list[list[list[float]]]) -> Chunk:
+        bad = self.diverged[trial]
+        end = step + 1 if bad is None else bad
+        points = [
+            Point(at, split, row[trial][0], _number(row[trial][1]))
+            for (at, split), row in zip(self._points, values, strict=True)
+            if at < end
+        ]
+        kept = [
+            Norms(at, [_number(value) for value in row[trial]])
+            for at, row in zip(self._norm_steps, norms, strict=True)
+            if at < end
+        ]
         return Chunk(step, points, kept)
 
-    def _before_divergence(self, step: int) -> bool:
-        return self.diverged_step is None or step < self.diverged_step
 
-    def _first_bad(self, step: int) -> int | None:
-        bad = (~self._finite[: step + 1]).nonzero()
-        return int(bad[0]) if len(bad) else None
+def are_finite(values: Sequence[Tensor]) -> Tensor:
+    """Which of S trials have only finite numbers in all of ``values``, each (S, …): (S,)."""
+    if values[0].device.type == "cpu":  # one pass over the numbers; sums of finite ones that overflow are rare
+        finite = torch.stack([value.flatten(1).sum(1) if value.dim() > 1 else value for value in values]).isfinite()
+        if bool(finite.all()):
+            return finite[0]
+    return torch.stack(
+        [value.isfinite().flatten(1).all(1) if value.dim() > 1 else value.isfinite() for value in values]
+    ).all(0)
+
+
+def gradient_norms(gradients: Sequence[Tensor]) -> Tensor:
+    """L2 norms in double precision of the gradients of S trials, each (S, …): (S, P)."""
+    flat = [gradient.reshape(len(gradient), -1) for gradient in gradients]
+    return torch.stack([torch.linalg.vector_norm(g, dim=1, dtype=torch.float64) for g in flat], 1)
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else value

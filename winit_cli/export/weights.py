@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +11,12 @@ from torch import Tensor, nn
 
 from winit_cli.config import Config
 from winit_cli.config.schema import slug
+from winit_cli.engine.initial import initialized
 from winit_cli.errors import StorageError, UsageError
 from winit_cli.export.output import refuse_existing, write_new
 from winit_cli.export.stored import StoredRun, StoredTrial, read_stored
 from winit_cli.plan import Trial, make_plan
-from winit_cli.schemes.apply import initialize
-from winit_cli.schemes.audit import audit, init_hash
+from winit_cli.schemes.audit import init_hash
 
 
 @dataclass(frozen=True)
@@ -57,30 +55,13 @@ def _rebuilt(stored: StoredRun, chosen: StoredTrial, config: Config) -> tuple[nn
     plan = make_plan(config, stored.env["device"])
     key = (chosen.label, chosen.lr, chosen.seed)
     trial = next(trial for trial in plan.trials if (trial.label, trial.lr, trial.seed) == key)
-    model, made = _initialized(trial, stored.env["threads"])
-    return model, trial, made
+    model, records = initialized(trial)
+    return model, trial, init_hash(records)
 
 
-def initial_hash(trial: Trial, threads: int) -> str:
-    """The hash of the values that a trial begins with, made with so many threads."""
-    return _initialized(trial, threads)[1]
-
-
-def _initialized(trial: Trial, threads: int) -> tuple[nn.Module, str]:
-    with _threads(threads):
-        model = trial.setting.build(trial.seed)
-        return model, init_hash(audit(initialize(model, trial.entry.recipe, trial.seed)))
-
-
-@contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """As many as the run had: matrix products in parts may round otherwise."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def initial_hash(trial: Trial) -> str:
+    """The hash of the values that a trial begins with."""
+    return init_hash(initialized(trial)[1])
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ _POOLS: dict[Pool, Callable[[Tensor], Tensor]] = {
 
 class CNN(nn.Module):
     """Convolution (same padding) → norm → activation, 2x2 pooling after all but the last, global average,
-    linear head: (B, C, H, W) → (B, outputs)."""
+    linear head: (…, B, C, H, W) → (…, B, outputs)."""
 
     def __init__(
         self,
@@ -54,9 +54,14 @@ class CNN(nn.Module):
         for index, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             x = F.pad(x, (0, self._extra, 0, self._extra)) if self._extra else x
             x = self._function(norm(conv(x)))
-            x = x if index == last else self._pool(x)
-        out: Tensor = self.head(x.mean(dim=(2, 3)))
+            x = x if index == last else self._pooled(x)
+        out: Tensor = self.head(x.mean(dim=(-2, -1)))
         return out
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        """Pooling itself takes one leading dimension."""
+        out = self._pool(x.flatten(0, -4))
+        return out.reshape(*x.shape[:-3], *out.shape[1:])
 
 
 def _norm(norm: Norm, channels: int) -> nn.Module:

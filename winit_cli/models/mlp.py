@@ -15,20 +15,21 @@ Norm = Literal["none", "batch", "layer"]
 
 
 class MLP(nn.Module):
-    """``depth`` hidden layers of linear → norm → activation, then a linear head: (B, …) → (B, C)."""
+    """``depth`` hidden layers of linear → norm → activation, then a linear head: (…, B, *input) → (…, B, C)."""
 
     def __init__(
-        self, features: int, outputs: int, width: int, depth: int, activation: str, norm: Norm, bias: bool
+        self, shape: tuple[int, ...], outputs: int, width: int, depth: int, activation: str, norm: Norm, bias: bool
     ) -> None:
         super().__init__()
-        sizes = [features, *[width] * depth]
+        sizes = [math.prod(shape), *[width] * depth]
+        self._input_dims = len(shape)
         self.layers = nn.ModuleList(nn.Linear(a, b, bias=bias) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(_norm(norm, width) for _ in self.layers)
         self.head = nn.Linear(sizes[-1], outputs, bias=bias)
         self._function = activation_function(activation)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.flatten(1)
+        x = x.flatten(-self._input_dims)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = self._function(norm(layer(x)))
         out: Tensor = self.head(x)
@@ -52,7 +53,7 @@ def mlp(
 ) -> MLP:
     """An MLP on flattened inputs; ``depth`` counts the hidden layers."""
     refuse_target_steps(task, "mlp")
-    return MLP(math.prod(task.input_shape), task.outputs, width, depth, activation, norm, bias)
+    return MLP(task.input_shape, task.outputs, width, depth, activation, norm, bias)
 
 
 MODEL = Model("mlp", mlp, "fully connected hidden layers and a linear head; inputs are flattened")

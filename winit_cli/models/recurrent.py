@@ -12,22 +12,23 @@ from winit_cli.tables import Layers, PositiveInt
 
 
 class Recurrent(nn.Module):
-    """A recurrent net and a linear head on its last state: (B, T, D) → (B, C), or on the last K: (B, K, C).
+    """A recurrent net and a linear head on its last state: (…, B, T, D) → (…, B, C), or on the last K: (…, B, K, C).
 
-    Images (B, channels, height, width) are read row by row: T = height, D = channels · width.
+    Images (…, B, channels, height, width) are read row by row: T = height, D = channels · width.
     """
 
-    def __init__(self, rnn: nn.RNNBase, outputs: int, target_steps: int) -> None:
+    def __init__(self, rnn: nn.RNNBase, task: Task) -> None:
         super().__init__()
         self.rnn = rnn
-        self.head = nn.Linear(rnn.hidden_size, outputs)
-        self.target_steps = target_steps
+        self.head = nn.Linear(rnn.hidden_size, task.outputs)
+        self.target_steps = task.target_steps
+        self._reads_images = len(task.input_shape) == 3
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.dim() == 4:
-            x = x.transpose(1, 2).flatten(2)
+        if self._reads_images:
+            x = x.transpose(-3, -2).flatten(-2)
         states, _ = self.rnn(x)
-        wanted = states[:, -self.target_steps :] if self.target_steps else states[:, -1]
+        wanted = states[..., -self.target_steps :, :] if self.target_steps else states[..., -1, :]
         out: Tensor = self.head(wanted)
         return out
 
@@ -52,13 +53,13 @@ def _features(task: Task, model: str) -> int:
 def lstm(task: Task, *, hidden: PositiveInt = 64, layers: Layers = 1) -> Recurrent:
     """Long short-term memory (Hochreiter & Schmidhuber 1997), gates i, f, g, o."""
     rnn = nn.LSTM(_features(task, "lstm"), hidden, layers, batch_first=True)
-    return Recurrent(rnn, task.outputs, task.target_steps)
+    return Recurrent(rnn, task)
 
 
 def gru(task: Task, *, hidden: PositiveInt = 64, layers: Layers = 1) -> Recurrent:
     """Gated recurrent unit (Cho et al. 2014), gates r, z, n."""
     rnn = nn.GRU(_features(task, "gru"), hidden, layers, batch_first=True)
-    return Recurrent(rnn, task.outputs, task.target_steps)
+    return Recurrent(rnn, task)
 
 
 def rnn(
@@ -70,7 +71,7 @@ def rnn(
 ) -> Recurrent:
     """Elman network (Elman 1990)."""
     net = nn.RNN(_features(task, "rnn"), hidden, layers, nonlinearity=nonlinearity, batch_first=True)
-    return Recurrent(net, task.outputs, task.target_steps)
+    return Recurrent(net, task)
 
 
 MODELS = (

@@ -41,10 +41,10 @@ class Kept:
 class Store:
     """Read and write ``run.sqlite`` in a run's directory; trials are named by their position in the plan.
 
-    What a trial yields waits in memory until ``commit``, which enters it in one short transaction: measurements and the
-    checkpoint that continues behind them are there both or neither. With an ``owner`` (see ``store.lock``) every
-    transaction begins by asking whether another process has taken the run over. Methods raise ``StorageError`` where
-    the disk refuses; what was committed before stays readable.
+    What trials yield waits in memory until they are given to ``commit``, which enters it in one short transaction:
+    measurements and the checkpoint that continues behind them are there both or neither. With an ``owner`` (see
+    ``store.lock``) every transaction begins by asking whether another process has taken the run over. Methods raise
+    ``StorageError`` where the disk refuses; what was committed before stays readable.
     """
 
     def __init__(self, directory: Path, owner: Owner | None = None) -> None:
@@ -164,7 +164,7 @@ class Store:
             waiting.append(("UPDATE trials SET seconds = ? WHERE id = ?", [(seconds, trial)]))
 
     def finish(self, trial: int, record: Finished, seconds: float) -> None:
-        """Enter how a trial ended, drop its checkpoint, and commit."""
+        """Enter how a trial ended, and drop its checkpoint."""
         finals = (record.train_loss, record.val_loss, record.test_loss, record.test_accuracy)
         sets = ", ".join(f"{name} = ?" for name in ("status", "outcome", *FINALS, "diverged_step", "seconds"))
         values = (record.status, record.outcome, *finals, record.diverged_step, seconds, trial)
@@ -173,11 +173,10 @@ class Store:
         waiting.append(("DELETE FROM checkpoints WHERE trial_id = ?", [(trial,)]))
         if record.status == "ok":  # a diverged trial has no weights worth a picture
             waiting.append(_units(trial, "end", record.units))
-        self.commit()
 
     def fail(self, trial: int, message: str) -> None:
         """Mark a trial that raised an error; what it had measured is dropped."""
-        self._waiting.pop(trial, None)
+        self.discard([trial])
         with self.transaction():
             self._forget(trial)
             self.connection.execute(
@@ -185,13 +184,20 @@ class Store:
             )
             sign(self.connection, [trial])
 
-    def commit(self) -> None:
-        """Enter everything that waits, in one transaction."""
+    def commit(self, trials: Iterable[int]) -> None:
+        """Enter everything of these trials that waits, in one transaction."""
+        waiting = [trial for trial in trials if trial in self._waiting]
         with self.transaction():
-            for sql, rows in [statement for statements in self._waiting.values() for statement in statements]:
+            for sql, rows in [statement for trial in waiting for statement in self._waiting[trial]]:
                 self.connection.executemany(sql, rows)
-            sign(self.connection, self._waiting)
-        self._waiting.clear()
+            sign(self.connection, waiting)
+        for trial in waiting:
+            del self._waiting[trial]
+
+    def discard(self, trials: Iterable[int]) -> None:
+        """Forget what waits of these trials."""
+        for trial in trials:
+            self._waiting.pop(trial, None)
 
     def checkpoint(self, trial: int) -> Kept | None:
         """Where a trial goes on; ``None`` for the beginning."""

@@ -1,0 +1,245 @@
+"""Train what a run misses: jobs side by side, each committing what it yields."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+
+from winit_cli.data.dataset import Dataset, Part
+from winit_cli.engine.records import Checkpoint, Chunk, Packed, Started
+from winit_cli.engine.serial import train_trial
+from winit_cli.engine.stacked import Record, train_stack
+from winit_cli.errors import StorageError, Terminated, WinitError
+from winit_cli.foreign import described, place_of
+from winit_cli.plan import Plan, Trial
+from winit_cli.stopping import Cadence, Timer
+from winit_cli.store.store import Kept, Store
+
+Records = Iterator[list[tuple[int, Record]]]
+
+
+class Progress(Protocol):
+    """Who is told how a run goes on."""
+
+    def begin(self, trials: int, done: int, steps: int) -> None:
+        """``trials`` in all, ``done`` of them already; ``steps`` updates for each of the others."""
+
+    def advance(self, steps: int) -> None:
+        """That many more updates were made."""
+
+    def trial_done(self, trial: Trial, status: str) -> None:
+        """A trial ended."""
+
+    def note(self, text: str) -> None:
+        """Something to say aloud."""
+
+
+@dataclass
+class Job:
+    """Trials, by their positions in the plan, that one engine trains together; those that are ``done`` only keep
+    their place."""
+
+    positions: list[int]
+    done: list[bool]
+    kept: list[Kept | None]
+    records: Records
+    timer: Timer
+    began: float
+    step: int
+
+
+class Training:
+    """Trains the stacks of a run. ``failed`` says whether a trial did."""
+
+    def __init__(self, plan: Plan, store: Store, progress: Progress, *, fail_fast: bool) -> None:
+        self.plan, self.store, self.progress, self.fail_fast = plan, store, progress, fail_fast
+        self.cadence = Cadence(plan.config.base.general.checkpoint_seconds)
+        self.failed = False
+        self._on_device: dict[str, Dataset] = {}
+
+    def run(self, stacks: list[list[int]], workers: int) -> None:
+        """Train all stacks that are not done, ``workers`` of them at a time.
+
+        A job that runs out of memory is halved; one that fails otherwise leaves its trials as failed.
+        """
+        unfinished = set(self.store.unfinished())
+        waiting = deque(stack for stack in stacks if unfinished & set(stack))
+        with self.cadence.signals(), side_by_side(workers) as pool:
+            while waiting or pool.running:
+                while waiting and pool.is_free and not self._stops:
+                    pool.start(self._job(waiting.popleft(), unfinished))
+                if not pool.running:
+                    break
+                job, outcome = pool.next()
+                try:
+                    records = outcome()
+                    if records is not None:
+                        self._take(job, records)
+                        if self.cadence.signal is None or not job.timer.handed_over:
+                            pool.resume(job)
+                except (WinitError, Terminated):
+                    raise
+                except (Exception, SystemExit) as error:
+                    waiting.extendleft(self._failed(job, error))
+            self.cadence.stop_if_asked()
+        if self.failed and self.fail_fast:
+            self.progress.note("stopped at the first failed trial (--fail-fast)")
+
+    @property
+    def _stops(self) -> bool:
+        return self.cadence.signal is not None or (self.failed and self.fail_fast)
+
+    def _job(self, positions: list[int], unfinished: set[int]) -> Job:
+        trials = [self.plan.trials[position] for position in positions]
+        setting = trials[0].setting
+        done = [position not in unfinished for position in positions]
+        kept = [None if ended else self.store.checkpoint(p) for p, ended in zip(positions, done, strict=True)]
+        steps = {None if k is None else k.step for k, ended in zip(kept, done, strict=True) if not ended}
+        step = steps.pop() if len(steps) == 1 else None
+        if step is None:  # a checkpoint of some is of no use to the others
+            kept = [None] * len(kept)
+        checkpoints = [Checkpoint(k.step, [Packed(*array) for array in k.arrays]) if k else None for k in kept]
+        timer = Timer(self.cadence)
+        data = self._data(trials[0])
+        if setting.engine == "stacked":
+            records: Records = train_stack(trials, data, checkpoints, timer.is_due)
+        else:
+            records = ([(0, record)] for record in train_trial(trials[0], data, checkpoints[0], timer.is_due))
+        spent = max((k.seconds for k in kept if k), default=0.0)
+        return Job(positions, done, kept, records, timer, time.perf_counter() - spent, step or 0)
+
+    def _take(self, job: Job, records: list[tuple[int, Record]]) -> None:
+        """Enter what a job yields, and commit when it is time."""
+        seconds = (time.perf_counter() - job.began) / len(job.positions)
+        step, ended = job.step, []
+        for place, record in records:
+            position = job.positions[place]
+            if job.done[place]:
+                continue
+            if isinstance(record, Started):
+                self._started(job, place, record)
+            elif isinstance(record, Chunk):
+                self.store.chunk(position, record, seconds)
+                self.progress.advance(record.step - job.step)
+                step = record.step
+            else:
+                self.store.finish(position, record, seconds)
+                ended.append((place, record.status))
+        job.step = step
+        if ended or job.timer.is_waiting:
+            self.store.commit(job.positions)
+            job.timer.committed()
+        for place, status in ended:
+            job.done[place] = True
+            self.progress.trial_done(self.plan.trials[job.positions[place]], status)
+
+    def _started(self, job: Job, place: int, record: Started) -> None:
+        kept, position = job.kept[place], job.positions[place]
+        if kept is None:
+            self.store.start(position, record)
+        elif record.init_hash != kept.init_hash:
+            raise StorageError(_begins_otherwise(self.plan.trials[position], self.store))
+
+    def _failed(self, job: Job, error: BaseException) -> list[list[int]]:
+        """What to try instead: the halves of a stack that was out of memory. The trials of others have failed."""
+        left = [position for position, done in zip(job.positions, job.done, strict=True) if not done]
+        if _is_memory(error) and len(left) > 1:
+            text = f"a stack of {len(job.positions)} trials ran out of memory and is trained as two"
+            self.progress.note(text)
+            halves = [left[: len(left) // 2], left[len(left) // 2 :]]
+            self.store.discard(left)
+            stacks = [stack for stack in self.store.meta("stacks") if stack != job.positions]
+            self.store.set_meta(stacks=[*stacks, *halves], halved=[*self.store.meta("halved", []), text])
+            return halves
+        for position in left:
+            self.store.fail(position, _reason(error))
+            self.progress.trial_done(self.plan.trials[position], "failed")
+        self.failed = True
+        return []
+
+    def _data(self, trial: Trial) -> Dataset:
+        data = trial.setting.dataset
+        if data.fingerprint not in self._on_device:
+            self._on_device = {data.fingerprint: _to(data, trial.setting.device)}
+        return self._on_device[data.fingerprint]
+
+
+class Pool:
+    """Runs jobs side by side, each up to what it yields next."""
+
+    def __init__(self, workers: int, threads: ThreadPoolExecutor | None) -> None:
+        self.workers, self.running = workers, 0
+        self._threads = threads
+        self._futures: dict[Future[list[tuple[int, Record]] | None], Job] = {}
+        self._here: Job | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether one more job can run."""
+        return self.running < self.workers
+
+    def start(self, job: Job) -> None:
+        """Begin or go on with a job."""
+        self.running += 1
+        if self._threads is None:
+            self._here = job
+        else:
+            self._futures[self._threads.submit(next, job.records, None)] = job
+
+    resume = start
+
+    def next(self) -> tuple[Job, Callable[[], list[tuple[int, Record]] | None]]:
+        """Wait for a job; returns it with what gives the records that it yields, or ``None`` at its end, or raises
+        what it raised."""
+        self.running -= 1
+        if self._here is not None:
+            job, self._here = self._here, None
+            return job, lambda: next(job.records, None)
+        ready, _ = wait(self._futures, return_when=FIRST_COMPLETED)
+        future = ready.pop()
+        return self._futures.pop(future), future.result
+
+
+@contextlib.contextmanager
+def side_by_side(workers: int) -> Iterator[Pool]:
+    """A pool of threads with one thread of torch each; one worker is the caller, with the threads that torch has."""
+    if workers == 1:
+        yield Pool(1, None)
+        return
+    torch.set_num_threads(1)
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+        yield Pool(workers, threads)
+
+
+def _is_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _reason(error: BaseException) -> str:
+    """Why a trial failed, in words, with the line of a user's code."""
+    said = "out of memory; use a smaller model, batch or data set" if _is_memory(error) else described(error)
+    place = place_of(error)
+    return f"{place}: {said}" if place else said
+
+
+def _begins_otherwise(trial: Trial, store: Store) -> str:
+    return (
+        f"{trial.key} begins with other weights here than where {store.directory} was started, so it cannot go on: "
+        "its code, winit or the processor differs; use what it was started with, or train it here with --fresh"
+    )
+
+
+def _to(data: Dataset, device: str) -> Dataset:
+    train, test = (
+        Part(data.train.x.to(device), data.train.y.to(device)),
+        Part(data.test.x.to(device), data.test.y.to(device)),
+    )
+    val = None if data.val is None else Part(data.val.x.to(device), data.val.y.to(device))
+    return replace(data, train=train, val=val, test=test)
