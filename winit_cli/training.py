@@ -109,7 +109,7 @@ class Training:
         timer = Timer(self.cadence)
         data = self._data(trials[0])
         if setting.engine == "stacked":
-            records: Records = train_stack(trials, data, checkpoints, timer.is_due)
+            records: Records = train_stack(trials, data, checkpoints, timer.is_due, ended=list(done))
         else:
             records = ([(0, record)] for record in train_trial(trials[0], data, checkpoints[0], timer.is_due))
         spent = max((k.seconds for k in kept if k), default=0.0)

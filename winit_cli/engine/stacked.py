@@ -38,19 +38,20 @@ def train_stack(
     checkpoints: Sequence[Checkpoint | None] = (),
     is_due: Callable[[], bool] = lambda: False,
     *,
+    ended: Sequence[bool] = (),
     batched: bool | None = None,
 ) -> Iterator[list[tuple[int, Record]]]:
     """Initialize and train trials of one setting on ``data``, which lies on their device, or go on from checkpoints.
 
-    Yields lists of what ``train_trial`` yields, each with the place of its trial in the stack. ``checkpoints`` has one
-    of the same step for each trial that still trains, and ``None`` for those that ended before: they keep their place,
-    since the last bits of a product may depend on it, and yield nothing. ``batched`` convolutions and recurrent layers
-    are the default on a GPU.
+    Yields lists of what ``train_trial`` yields, each with the place of its trial in the stack. Trials that ``ended``
+    before keep their place, since the last bits of a product may depend on it, and yield nothing but their beginning.
+    ``checkpoints`` are those of one step of all other trials, or ``None`` for all. ``batched`` convolutions and
+    recurrent layers are the default on a GPU.
     """
     stack = _Stack(trials, data, torch.device(trials[0].setting.device).type != "cpu" if batched is None else batched)
     yield list(enumerate(stack.started))
     start = stack.restore(checkpoints) if any(checkpoints) else 0
-    alive = [not checkpoints or checkpoint is not None for checkpoint in checkpoints or trials]
+    alive = [not has_ended for has_ended in ended] or [True] * len(trials)
     for step in range(start, stack.steps + 1):
         stack.measure(step)
         if step < stack.steps:
