@@ -14,7 +14,7 @@ import torch
 from small import BASE, Heard, bytes_of, rows, run_of
 from typer.testing import CliRunner
 
-from winit_cli import runner, stopping
+from winit_cli import runner, stopping, training
 from winit_cli.cli import app
 from winit_cli.data.dataset import Dataset
 from winit_cli.engine.serial import train_trial
@@ -25,7 +25,7 @@ from winit_cli.store.reading import FILE
 from winit_cli.store.runs import run_facts
 from winit_cli.store.store import Store
 
-TWO = ("schemes=[kaiming_normal, zeros]",)
+TWO = ("schemes=[kaiming_normal, zeros]", "engine=serial")
 
 
 class Stop(BaseException):
@@ -41,7 +41,7 @@ def _break(monkeypatch: pytest.MonkeyPatch, key: str, error: BaseException, afte
                 raise error
             yield record
 
-    monkeypatch.setattr(runner, "train_trial", broken)
+    monkeypatch.setattr(training, "train_trial", broken)
 
 
 def test_a_failing_trial_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_a_failing_trial_is_recorded_and_the_others_go_on(tmp_path: Path, monkey
 
 def test_a_failed_trial_exits_1_and_the_same_command_trains_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "small.yaml"
-    config.write_text(BASE)
+    config.write_text(BASE + "engine: serial\n")
     command = ["run", str(config), "--results", str(tmp_path / "results")]
     with monkeypatch.context() as patch:
         _break(patch, "kaiming_normal/0.1/0", RuntimeError("no luck"))

@@ -202,7 +202,7 @@ class _Stack:
         x, y = self.data.train.x, self.data.train.y
         if len(self.seeds) == 1:
             shared, targets = x[index], y[index]
-            return shared.expand(len(self.trials), *shared.shape[1:]), targets.expand(-1, *targets.shape[1:])
+            return shared.expand(len(self.trials), *shared.shape[1:]), targets.expand(len(self.trials), *targets.shape[1:])
         index = index[self.seed_of_trial]
         return x[index], y[index]
 
