@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
 
-from winit_cli.choice import engine_of
-from winit_cli.config import Config, Path_, SchemeEntry, Train, Variant
+from winit_cli.config import Config, Experiment, Path_, SchemeEntry, Train, Variant
 from winit_cli.data import DATASETS
 from winit_cli.data.checked import checked
 from winit_cli.data.dataset import Dataset
@@ -99,13 +98,16 @@ def make_plan(config: Config, device: str, *, download: bool = False) -> Plan:
         data = variant.experiment.data
         if repr(data) not in datasets:
             datasets[repr(data)] = _load(variant, download)
-    settings = tuple(_setting(variant, datasets[repr(variant.experiment.data)], device) for variant in config.variants)
+    trials = sum(_count(variant.experiment) for variant in config.variants)
+    settings = tuple(
+        _setting(variant, datasets[repr(variant.experiment.data)], device, trials) for variant in config.variants
+    )
     faults: dict[Fault, None] = {}
     for variant, setting in zip(config.variants, settings, strict=True):
         faults |= {Fault(variant.document.where(path), text): None for path, text in _faults(setting)}
     if faults:
         raise ConfigError(list(faults))
-    return Plan(config, _with_engine(settings))
+    return Plan(config, settings)
 
 
 def _load(variant: Variant, download: bool) -> Dataset:
@@ -130,7 +132,11 @@ def _at(variant: Variant, error: DataError) -> DataError:
     return type(error)(f"{variant.document.where(('data',))}: data: {error}")
 
 
-def _setting(variant: Variant, dataset: Dataset, device: str) -> Setting:
+def _count(experiment: Experiment) -> int:
+    return len(experiment.schemes) * len(experiment.train.lr) * len(experiment.general.seeds)
+
+
+def _setting(variant: Variant, dataset: Dataset, device: str, trials: int) -> Setting:
     train = variant.experiment.train
     per_epoch = max(1, len(dataset.train.x) // train.batch_size)
     steps = train.epochs * per_epoch if train.epochs else train.steps or 200
@@ -140,13 +146,7 @@ def _setting(variant: Variant, dataset: Dataset, device: str) -> Setting:
     measure = variant.experiment.measure
     every = measure.every or max(1, round(steps / 100))
     test_every = measure.test_every or max(1, round(steps / 10))
-    return Setting(variant.suffix, variant.experiment, dataset, settled, every, test_every, device)
-
-
-def _with_engine(settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
-    """The settings with the engine that is chosen for all of their trials."""
-    engine, note = engine_of(settings[0], len([trial for setting in settings for trial in _trials(setting)]))
-    return tuple(replace(setting, engine=engine, engine_note=note) for setting in settings)
+    return Setting(variant.suffix, variant.experiment, dataset, settled, every, test_every, device, trials)
 
 
 def _optimizer_defaults(train: Train) -> dict[str, Any]:

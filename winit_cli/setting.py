@@ -17,6 +17,7 @@ from winit_cli.data.dataset import CONSTANT_LOSS_EXAMPLES, Dataset, constant_los
 from winit_cli.errors import UsageError
 from winit_cli.losses import LOSSES, Loss, constant_loss_of, default_loss
 from winit_cli.models import MODELS, Model, Task, construct
+from winit_cli.models.lift import without_twin
 from winit_cli.rehearsal import Rehearsal, expected_output, rehearse
 from winit_cli.rng import forked
 from winit_cli.schemes import SCHEMES
@@ -28,7 +29,7 @@ FORMAT = 2  # of the results; part of every identity, raised when what a trial r
 @dataclass(frozen=True)
 class Setting:
     """What the trials of one variant share. ``train`` has its steps settled; ``every`` and ``test_every``
-    are the measuring intervals in steps; ``engine`` is the one that trains, stacked or serial."""
+    are the measuring intervals in steps, ``trials`` counts those of all variants."""
 
     suffix: str
     experiment: Experiment
@@ -37,8 +38,7 @@ class Setting:
     every: int
     test_every: int
     device: str
-    engine: str = "serial"
-    engine_note: str | None = None
+    trials: int
 
     @property
     def steps(self) -> int:
@@ -87,7 +87,32 @@ class Setting:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be said aloud of the data, the model and the engine."""
-        return self.dataset.notes + self.rehearsal.notes + ((self.engine_note,) if self.engine_note else ())
+        told = self.experiment.general.engine != "serial" and self.only_alone is not None
+        said = f"trained one trial after another (engine: serial), since {self.only_alone}"
+        return (*self.dataset.notes, *self.rehearsal.notes, *([said] if told else []))
+
+    @property
+    def engine(self) -> str:
+        """The engine that trains: ``stacked`` or ``serial``.
+
+        ``auto`` is a rule and no timing: a single trial is fastest by itself, with all threads for it; several are
+        fastest as stacks, with one thread for each stack (``winit bench`` measures both).
+        """
+        asked = self.experiment.general.engine
+        if asked == "serial" or self.only_alone is not None:
+            return "serial"
+        return "serial" if asked == "auto" and self.trials == 1 else "stacked"
+
+    @cached_property
+    def only_alone(self) -> str | None:
+        """Why trials cannot be trained as a stack; ``None`` if they can."""
+        if self.model.source:
+            return f"model {self.model.name} is code from outside"
+        if self.loss.stacked is None:
+            return f"loss {self.loss.name} has no form for many trials"
+        with torch.device("meta"):
+            layer = without_twin(self.model.build(self.task, **self.experiment.model.options))
+        return f"its layer {layer} has no form for many trials" if layer else None
 
     @property
     def has_accuracy(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -22,7 +22,7 @@ from winit_cli.plan import Plan, Trial
 from winit_cli.stopping import Cadence, Timer
 from winit_cli.store.store import Kept, Store
 
-Records = Iterator[list[tuple[int, Record]]]
+Records = Generator[list[tuple[int, Record]], None, None]
 
 
 class Progress(Protocol):
@@ -85,6 +85,7 @@ class Training:
                         if self.cadence.signal is None or not job.timer.handed_over:
                             pool.resume(job)
                 except (WinitError, Terminated):
+                    job.records.close()
                     raise
                 except (Exception, SystemExit) as error:
                     waiting.extendleft(self._failed(job, error))

@@ -5,7 +5,7 @@ S trials in a stack, B batch. Nothing that a trial computes depends on the numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -40,7 +40,7 @@ def train_stack(
     *,
     ended: Sequence[bool] = (),
     batched: bool | None = None,
-) -> Iterator[list[tuple[int, Record]]]:
+) -> Generator[list[tuple[int, Record]], None, None]:
     """Initialize and train trials of one setting on ``data``, which lies on their device, or go on from checkpoints.
 
     Yields lists of what ``train_trial`` yields, each with the place of its trial in the stack. Trials that ``ended``
@@ -202,7 +202,9 @@ class _Stack:
         x, y = self.data.train.x, self.data.train.y
         if len(self.seeds) == 1:
             shared, targets = x[index], y[index]
-            return shared.expand(len(self.trials), *shared.shape[1:]), targets.expand(len(self.trials), *targets.shape[1:])
+            return shared.expand(len(self.trials), *shared.shape[1:]), targets.expand(
+                len(self.trials), *targets.shape[1:]
+            )
         index = index[self.seed_of_trial]
         return x[index], y[index]
 
