@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from winit_cli.config import Config, Experiment, Path_, SchemeEntry, Train, Variant
+from winit_cli.config import Config, Path_, SchemeEntry, Train, Variant
 from winit_cli.data import DATASETS
 from winit_cli.data.checked import checked
 from winit_cli.data.dataset import Dataset
@@ -98,10 +98,7 @@ def make_plan(config: Config, device: str, *, download: bool = False) -> Plan:
         data = variant.experiment.data
         if repr(data) not in datasets:
             datasets[repr(data)] = _load(variant, download)
-    trials = sum(_count(variant.experiment) for variant in config.variants)
-    settings = tuple(
-        _setting(variant, datasets[repr(variant.experiment.data)], device, trials) for variant in config.variants
-    )
+    settings = tuple(_setting(variant, datasets[repr(variant.experiment.data)], device) for variant in config.variants)
     faults: dict[Fault, None] = {}
     for variant, setting in zip(config.variants, settings, strict=True):
         faults |= {Fault(variant.document.where(path), text): None for path, text in _faults(setting)}
@@ -132,11 +129,7 @@ def _at(variant: Variant, error: DataError) -> DataError:
     return type(error)(f"{variant.document.where(('data',))}: data: {error}")
 
 
-def _count(experiment: Experiment) -> int:
-    return len(experiment.schemes) * len(experiment.train.lr) * len(experiment.general.seeds)
-
-
-def _setting(variant: Variant, dataset: Dataset, device: str, trials: int) -> Setting:
+def _setting(variant: Variant, dataset: Dataset, device: str) -> Setting:
     train = variant.experiment.train
     per_epoch = max(1, len(dataset.train.x) // train.batch_size)
     steps = train.epochs * per_epoch if train.epochs else train.steps or 200
@@ -146,7 +139,7 @@ def _setting(variant: Variant, dataset: Dataset, device: str, trials: int) -> Se
     measure = variant.experiment.measure
     every = measure.every or max(1, round(steps / 100))
     test_every = measure.test_every or max(1, round(steps / 10))
-    return Setting(variant.suffix, variant.experiment, dataset, settled, every, test_every, device, trials)
+    return Setting(variant.suffix, variant.experiment, dataset, settled, every, test_every, device)
 
 
 def _optimizer_defaults(train: Train) -> dict[str, Any]:

@@ -29,7 +29,7 @@ FORMAT = 2  # of the results; part of every identity, raised when what a trial r
 @dataclass(frozen=True)
 class Setting:
     """What the trials of one variant share. ``train`` has its steps settled; ``every`` and ``test_every``
-    are the measuring intervals in steps, ``trials`` counts those of all variants."""
+    are the measuring intervals in steps."""
 
     suffix: str
     experiment: Experiment
@@ -38,7 +38,6 @@ class Setting:
     every: int
     test_every: int
     device: str
-    trials: int
 
     @property
     def steps(self) -> int:
@@ -87,7 +86,7 @@ class Setting:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be said aloud of the data, the model and the engine."""
-        told = self.experiment.general.engine != "serial" and self.only_alone is not None
+        told = self.experiment.general.engine == "stacked" and self.only_alone is not None
         said = f"trained one trial after another (engine: serial), since {self.only_alone}"
         return (*self.dataset.notes, *self.rehearsal.notes, *([said] if told else []))
 
@@ -95,13 +94,10 @@ class Setting:
     def engine(self) -> str:
         """The engine that trains: ``stacked`` or ``serial``.
 
-        ``auto`` is a rule and no timing: a single trial is fastest by itself, with all threads for it; several are
-        fastest as stacks, with one thread for each stack (``winit bench`` measures both).
+        ``auto`` is ``serial`` for now.
         """
-        asked = self.experiment.general.engine
-        if asked == "serial" or self.only_alone is not None:
-            return "serial"
-        return "serial" if asked == "auto" and self.trials == 1 else "stacked"
+        asked_for = self.experiment.general.engine == "stacked"
+        return "stacked" if asked_for and self.only_alone is None else "serial"
 
     @cached_property
     def only_alone(self) -> str | None:

@@ -201,10 +201,8 @@ class _Stack:
         index = torch.stack([next(order) for order in self.orders])
         x, y = self.data.train.x, self.data.train.y
         if len(self.seeds) == 1:
-            shared, targets = x[index], y[index]
-            return shared.expand(len(self.trials), *shared.shape[1:]), targets.expand(
-                len(self.trials), *targets.shape[1:]
-            )
+            shared, targets, trials = x[index], y[index], len(self.trials)
+            return shared.expand(trials, *shared.shape[1:]), targets.expand(trials, *targets.shape[1:])
         index = index[self.seed_of_trial]
         return x[index], y[index]
 
