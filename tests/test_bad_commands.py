@@ -56,7 +56,7 @@ COMPARISONS: list[tuple[list[str], str]] = [
     (["--schemes", "zeros", "--seeds", "x"], "--seeds x: seeds: expected a number of seeds or a list"),
     (["--schemes", "zeros", "--steps", "-1"], "--steps -1: train.steps: must be at least 1, got -1"),
     (["--schemes", "zeros", "--model", "x"], "--model x: model.name: unknown model 'x'; known: mlp"),
-    (["--schemes", "zeros", "--engine", "stacked"], "--engine stacked: engine: this version of winit has no stacked"),
+    (["--schemes", "zeros", "--engine", "fast"], "--engine fast: engine: unknown value fast"),
 ]
 
 

@@ -83,8 +83,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"name": 5}, "name: must be text (put it in quotes), got 5"),
     ({"trian": {}}, "trian: unknown key 'trian'; did you mean 'train'? (known: name, seeds"),
     ({"claims": [{"better": "zeros"}]}, "claims: this version of winit decides no claims; remove them"),
-    ({"engine": "stacked"}, "engine: this version of winit has no stacked engine; use engine: auto or serial"),
-    ({"engine": "fast"}, "engine: unknown value fast; did you mean 'auto'? (known: auto, serial)"),
+    ({"engine": "fast"}, "engine: unknown value fast; did you mean 'auto'? (known: auto, stacked, serial)"),
     ({"precision": "fp16"}, "precision: unknown value fp16; did you mean 'bf16'?"),
     ({"precision": "tf32"}, "precision: tf32 needs a CUDA device; use precision: fp32 or --device cuda"),
     ({"baseline": "zero"}, "baseline: no label zero among the schemes; did you mean 'zeros'?"),
@@ -172,7 +171,7 @@ def test_all_faults_of_a_config_are_reported_at_once_with_line_and_column() -> N
         "  steps: -5\n"
         "  lr: [0.1, 0]\n"
         "seeds: ten\n"
-        "engine: stacked\n"
+        "engine: fast\n"
     )
     head, *lines = said.splitlines()
     assert head == "9 faults in the config"

@@ -158,7 +158,7 @@ import os, sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from typer.testing import CliRunner
-import winit_cli.runner as runner
+import winit_cli.training as training
 from winit_cli.cli import app
 from small import run_of
 config, results, count = sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])

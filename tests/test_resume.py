@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +135,8 @@ def test_a_complete_run_is_not_trained_again(tmp_path: Path) -> None:
 
 def test_a_full_disk_keeps_what_was_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(Store):
-        def finish(self, *args: Any) -> None:
-            super().finish(*args)
+        def commit(self, trials: Iterable[int]) -> None:
+            super().commit(trials)
             (pages,) = self.connection.execute("PRAGMA page_count").fetchone()
             self.connection.execute(f"PRAGMA max_page_count = {pages}")
 

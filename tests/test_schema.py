@@ -147,7 +147,7 @@ BAD: list[dict[str, Any]] = [
     {"seeds": [-1]},
     {"measure": {"evry": 1}},
     {"claims": ["x"]},
-    {"engine": "stacked"},
+    {"engine": "fast"},
     {"precision": "fp16"},
 ]
 

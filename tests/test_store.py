@@ -95,7 +95,7 @@ def test_what_waits_to_be_committed_does_not_lock_readers_out(tmp_path: Path) ->
         norms = [Norms(step, [0.5] * 6) for step in range(1000, 3000)]
         store.chunk(0, Chunk(3000, [Point(step, "train", 1.0, None) for step in range(1000, 2000)], norms), 1.0)
         before = len(read_run(directory).gradients)
-        store.commit()
+        store.commit([0])
         assert len(read_run(directory).gradients) == before + 12_000
 
 

@@ -32,6 +32,9 @@ def divide(trials: Sequence[Trial], missing: Sequence[int], memory: int, workers
         by_setting.setdefault(id(trials[position].setting), []).append(position)
     stacks = []
     for positions in by_setting.values():
+        if trials[positions[0]].setting.engine == "serial":
+            stacks += [[position] for position in positions]
+            continue
         positions.sort(key=lambda position: (trials[position].seed, position))
         largest = largest_stack(trials[positions[0]].setting, memory // workers)
         for stack in _even(positions, largest, workers):
@@ -41,8 +44,6 @@ def divide(trials: Sequence[Trial], missing: Sequence[int], memory: int, workers
 
 def largest_stack(setting: Setting, memory: int) -> int:
     """How many trials of a setting one stack may have within so many bytes, at least one."""
-    if setting.engine == "serial":
-        return 1
     with torch.device("meta"):
         model = setting.model.build(setting.task, **setting.experiment.model.options)
     is_cpu = torch.device(setting.device).type == "cpu"
