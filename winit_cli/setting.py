@@ -86,9 +86,13 @@ class Setting:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be said aloud of the data, the model and the engine."""
-        told = self.experiment.general.engine == "stacked" and self.only_alone is not None
-        said = f"trained one trial after another (engine: serial), since {self.only_alone}"
-        return (*self.dataset.notes, *self.rehearsal.notes, *([said] if told else []))
+        return self.dataset.notes + self.rehearsal.notes + self._engine_notes
+
+    @cached_property
+    def _engine_notes(self) -> tuple[str, ...]:
+        if self.experiment.general.engine != "stacked" or self.only_alone is None:
+            return ()
+        return (f"trained one trial after another (engine: serial), since {self.only_alone}",)
 
     @property
     def engine(self) -> str:

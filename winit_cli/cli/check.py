@@ -44,7 +44,8 @@ def check(
         loaded = load(config, Changes(settings, engine, model, loss))
         plan = make_plan(loaded, resolve_device(device))
         facts = size_of(plan, results)
-    for note in [*spoken_notes(loaded), *dict.fromkeys(n for s in plan.settings for n in s.notes)]:
+        notes = [*spoken_notes(loaded), *dict.fromkeys(n for s in plan.settings for n in s.notes)]
+    for note in notes:
         terminal.note(note)
     terminal.document(facts)
     if not json:

@@ -14,9 +14,6 @@ Settings = Annotated[
 Results = Annotated[Path, typer.Option("--results", envvar="WINIT_RESULTS", help="Directory that holds the runs.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="auto, stacked or serial; default: the config's.")]
-Memory = Annotated[
-    str, typer.Option("--memory", metavar="SIZE", help="Budget for the trials that train at once: 512MiB, 8GiB.")
-]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Train everything again, in a sibling directory.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first trial that fails.")]
 TakeOver = Annotated[

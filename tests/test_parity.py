@@ -1,0 +1,185 @@
+"""The stacked engine gives what the serial one gives: beginnings to the bit, the rest but for rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small import Heard, bytes_of, plan_of, rows, run_of
+
+from winit_cli.data.dataset import Part
+from winit_cli.engine.records import Chunk, Finished, Started
+from winit_cli.engine.serial import train_trial
+from winit_cli.engine.stacked import train_stack
+from winit_cli.engine.stacks import divide
+from winit_cli.plan import Plan, Trial
+
+IMAGES = "data={name: digits, train_size: 60, test_size: 30}"
+RECALL = "data={name: recall, lag: 4, symbols: 3, train_size: 40, test_size: 20}"
+COPYING = "data={name: copying, lag: 3, symbols: 3, train_size: 40, test_size: 20}"
+ADDING = "data={name: adding, length: 6, train_size: 40, test_size: 20}"
+MODELS: dict[str, tuple[str, ...]] = {
+    "mlp": ("data.val_size=9",),
+    "mlp tanh, no bias": ("model={name: mlp, width: 6, depth: 2, activation: tanh, bias: false}",),
+    "mlp batch norm": ("model.norm=batch",),
+    "mlp layer norm": ("model.norm=layer",),
+    "mlp regression": (ADDING,),
+    "cnn": ("model={name: cnn, channels: [3, 4]}", IMAGES),
+    "cnn batch norm": ("model={name: cnn, channels: [3, 4], norm: batch, pool: avg}", IMAGES),
+    "cnn layer norm": ("model={name: cnn, channels: [3, 4], norm: layer, kernel_size: 2}", IMAGES),
+    "lstm": ("model={name: lstm, hidden: 6, layers: 2}", RECALL),
+    "lstm on images": ("model={name: lstm, hidden: 6}", IMAGES),
+    "gru": ("model={name: gru, hidden: 6}", COPYING),
+    "rnn": ("model={name: rnn, hidden: 6, layers: 2}", RECALL),
+    "rnn relu": ("model={name: rnn, hidden: 6, nonlinearity: relu}", ADDING),
+}
+TRAINED = {
+    "sgd": "train={lr: [0.05, 0.1], batch_size: 8, steps: 4, momentum: 0.9, weight_decay: 0.01, clip_norm: 0.5}",
+    "adam": "train={lr: [0.01, 0.02], batch_size: 8, steps: 4, optimizer: adam, schedule: cosine}",
+    "adamw": "train={lr: [0.01, 0.02], batch_size: 8, steps: 4, optimizer: adamw, warmup: 2}",
+    "rmsprop": "train={lr: [0.001, 0.002], batch_size: 8, steps: 4, optimizer: rmsprop, momentum: 0.5}",
+}
+SCHEMES = "schemes=[pytorch_default, kaiming_normal, xavier_uniform, orthogonal, zeros, ones]"
+DIVERGES = "schemes=[kaiming_normal, {scheme: constant, label: huge, val: 1.0e+30}, xavier_normal]"
+DOUBLE, SINGLE = 1e-6, 2e-5  # relative
+NOISE = {DOUBLE: 1e-9, SINGLE: 2e-6}  # of a gradient that is zero in theory
+
+Found = dict[str, list[Started | Chunk | Finished]]
+
+
+def stacked(plan: Plan, trials: Sequence[Trial], **more: Any) -> Found:
+    """What one stack of all trials yields, by trial."""
+    found: Found = {trial.key: [] for trial in trials}
+    for records in train_stack(trials, plan.settings[0].dataset, **more):
+        for place, record in records:
+            found[trials[place].key].append(record)
+    return found
+
+
+def numbers(records: list[Started | Chunk | Finished]) -> dict[str, float]:
+    """Everything that was measured, by what and when."""
+    found: dict[str, float] = {}
+    for record in records:
+        if isinstance(record, Chunk):
+            found |= {f"{p.split} loss {p.step}": p.loss for p in record.points}
+            for norms in record.norms:
+                found |= {f"norm {i} {norms.step}": v for i, v in enumerate(norms.values) if v is not None}
+    return found
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """New tensors are in double precision."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("batched", [False, True], ids=["looped", "batched"])
+@pytest.mark.parametrize("train", TRAINED)
+@pytest.mark.parametrize("model", MODELS)
+def test_stacked_equals_serial(model: str, train: str, batched: bool) -> None:
+    plan = plan_of("engine=stacked", SCHEMES, TRAINED[train], *MODELS[model])
+    check_parity(in_double(plan), DOUBLE, batched=batched)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_stacked_equals_serial_in_single_precision(model: str) -> None:
+    """With sgd; adaptive optimizers make whole updates of a gradient that is nothing but rounding."""
+    check_parity(plan_of("engine=stacked", SCHEMES, TRAINED["sgd"], *MODELS[model]), SINGLE, batched=False)
+
+
+def in_double(plan: Plan) -> Plan:
+    """The plan with its data in double precision."""
+    data = plan.settings[0].dataset
+    parts = {name: part_in_double(getattr(data, name)) for name in ("train", "val", "test")}
+    return replace(plan, settings=(replace(plan.settings[0], dataset=replace(data, **parts)),))
+
+
+def part_in_double(part: Part | None) -> Part | None:
+    if part is None:
+        return None
+    return Part(part.x.double(), part.y.double() if part.y.is_floating_point() else part.y)
+
+
+def check_parity(plan: Plan, rounding: float, *, batched: bool) -> None:
+    """Every trial by itself, against all of them as one stack."""
+    trials = sorted(plan.trials, key=lambda trial: trial.lr)
+    found = stacked(plan, trials, batched=batched)
+    for trial in trials:
+        wanted = list(train_trial(trial, plan.settings[0].dataset))
+        got = found[trial.key]
+        assert [type(record) for record in got] == [type(record) for record in wanted]
+        assert isinstance(wanted[0], Started) and isinstance(got[0], Started)
+        assert got[0].init_hash == wanted[0].init_hash
+        assert isinstance(wanted[-1], Finished) and isinstance(got[-1], Finished)
+        assert got[-1].diverged_step == wanted[-1].diverged_step
+        assert numbers(got) == pytest.approx(numbers(wanted), rel=rounding, abs=NOISE[rounding])
+
+
+def test_a_stack_may_have_any_neighbours() -> None:
+    plan = plan_of("engine=stacked", SCHEMES)
+    together = stacked(plan, plan.trials)
+    for trials in (plan.trials[:1], plan.trials[::-1], plan.trials[1::2]):
+        for key, records in stacked(plan, trials).items():
+            assert numbers(records) == pytest.approx(numbers(together[key]), rel=SINGLE, abs=NOISE[SINGLE])
+
+
+def test_a_trial_that_diverges_touches_no_other() -> None:
+    plan = plan_of("engine=stacked", DIVERGES)
+    calm = plan_of("engine=stacked", DIVERGES.replace("1.0e+30", "0.1"))
+    found, wanted = stacked(plan, plan.trials), stacked(calm, calm.trials)
+    for trial in plan.trials:
+        if trial.label == "huge":
+            last = found[trial.key][-1]
+            assert isinstance(last, Finished) and last.diverged_step == 0 and numbers(found[trial.key]) == {}
+        else:
+            assert numbers(found[trial.key]) == numbers(wanted[trial.key])
+
+
+def test_two_stacked_runs_are_equal_to_the_byte(tmp_path: Path) -> None:
+    first = run_of(tmp_path / "a", SCHEMES, "engine=stacked", "seeds=4")
+    assert bytes_of(run_of(tmp_path / "b", SCHEMES, "engine=stacked", "seeds=4")) == bytes_of(first)
+    assert len(rows(first, "trials", status="ok")) == 24
+
+
+def test_a_model_without_a_stacked_form_is_trained_serially_and_says_so() -> None:
+    setting = plan_of("engine=stacked").settings[0]
+    assert setting.engine == "stacked" and setting.notes == ()
+    assert plan_of("engine=auto").settings[0].engine == "serial"
+
+
+def test_running_out_of_memory_halves_a_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from winit_cli import training
+
+    def small_memory(trials: Sequence[Trial], *more: Any, **named: Any) -> Any:
+        if len(trials) > 3:
+            raise MemoryError
+        return train_stack(trials, *more, **named)
+
+    def lazy(*arguments: Any, **named: Any) -> Any:
+        yield from small_memory(*arguments, **named)
+
+    monkeypatch.setattr(training, "train_stack", lazy)
+    heard = Heard()
+    result = run_of(tmp_path, SCHEMES, "engine=stacked", heard=heard)
+    assert result.counts["ok"] == 12
+    assert any("ran out of memory and is trained as two" in note for note in heard.notes)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_trials_are_divided_evenly_within_the_budget(workers: int) -> None:
+    trials = plan_of("engine=stacked", SCHEMES, "seeds=5", "train.lr=[0.1, 0.2]").trials
+    for memory in (1, 10**5, 10**9):
+        stacks = divide(trials, range(len(trials)), memory, workers)
+        assert sorted(position for stack in stacks for position in stack) == list(range(60))
+        sizes = [len(stack) for stack in stacks]
+        assert max(sizes) - min(sizes) <= 1 and (memory > 1 or max(sizes) == 1)
+        for stack in stacks:
+            rates = [trials[position].lr for position in stack]
+            assert rates == sorted(rates)
