@@ -47,6 +47,8 @@ SCHEMES = "schemes=[pytorch_default, kaiming_normal, xavier_uniform, orthogonal,
 DIVERGES = "schemes=[kaiming_normal, {scheme: constant, label: huge, val: 1.0e+30}, xavier_normal]"
 DOUBLE, SINGLE = 1e-6, 2e-5  # relative
 NOISE = {DOUBLE: 1e-9, SINGLE: 2e-6}  # of a gradient that is zero in theory
+EQUAL = ("zeros", "ones")  # rounding alone decides on which side of relu's kink their units lie
+KINK = 1e-8
 
 Found = dict[str, list[Started | Chunk | Finished]]
 
@@ -119,7 +121,9 @@ def check_parity(plan: Plan, rounding: float, *, batched: bool) -> None:
         assert got[0].init_hash == wanted[0].init_hash
         assert isinstance(wanted[-1], Finished) and isinstance(got[-1], Finished)
         assert got[-1].diverged_step == wanted[-1].diverged_step
-        assert numbers(got) == pytest.approx(numbers(wanted), rel=rounding, abs=NOISE[rounding])
+        assert numbers(got) == pytest.approx(
+            numbers(wanted), rel=rounding, abs=max(NOISE[rounding], KINK if trial.label in EQUAL else 0)
+        )
 
 
 def test_a_stack_may_have_any_neighbours() -> None:
