@@ -25,6 +25,16 @@ TRAINED = {
     "adam": "train={lr: 0.01, batch_size: 8, steps: 100, optimizer: adam}",
 }
 CASES = {f"{model} {train}": [*MODELS[model], TRAINED[train]] for model in MODELS for train in TRAINED}
+ONE_DIVERGES = (
+    "schemes=[xavier_normal, {scheme: normal, std: 0.9}]",
+    "model={name: mlp, width: 6, depth: 2, activation: linear}",
+    "data={name: adding, length: 6, train_size: 40, test_size: 20}",
+)
+CASES |= {
+    "mlp stacked": ["engine=stacked", *ONE_DIVERGES, TRAINED["sgd"].replace("0.1", "0.05")],
+    "cnn stacked": ["engine=stacked", *MODELS["cnn"], TRAINED["adam"]],
+    "lstm stacked": ["engine=stacked", *MODELS["lstm"], TRAINED["adam"]],
+}
 
 # One process that has torch loaded forks a child per attempt. The child counts the calls of Python and C functions and
 # kills itself at one of them: in the middle of training, of a transaction, between a write and its rename.

@@ -20,7 +20,8 @@ from winit_cli.errors import StorageError, Terminated, WinitError
 from winit_cli.foreign import described, place_of
 from winit_cli.plan import Plan, Trial
 from winit_cli.stopping import Cadence, Timer
-from winit_cli.store.store import Kept, Store
+from winit_cli.store.schema import Kept
+from winit_cli.store.store import Store
 
 Records = Generator[list[tuple[int, Record]], None, None]
 
@@ -113,7 +114,7 @@ class Training:
             records: Records = train_stack(trials, data, checkpoints, timer.is_due, ended=list(done))
         else:
             records = ([(0, record)] for record in train_trial(trials[0], data, checkpoints[0], timer.is_due))
-        spent = max((k.seconds for k in kept if k), default=0.0)
+        spent = max((k.seconds for k in kept if k), default=0.0) * len(positions)
         return Job(positions, done, kept, records, timer, time.perf_counter() - spent, step or 0)
 
     def _take(self, job: Job, records: list[tuple[int, Record]]) -> None:
@@ -134,9 +135,11 @@ class Training:
                 self.store.finish(position, record, seconds)
                 ended.append((place, record.status))
         job.step = step
-        if ended or job.timer.is_waiting:
+        if job.timer.is_waiting:
             self.store.commit(job.positions)
             job.timer.committed()
+        elif ended:  # what the others measured waits for the checkpoint that continues behind it
+            self.store.commit([job.positions[place] for place, _ in ended])
         for place, status in ended:
             job.done[place] = True
             self.progress.trial_done(self.plan.trials[job.positions[place]], status)

@@ -73,7 +73,7 @@ def _read(stack: _Stack, step: int, alive: list[bool], is_checkpoint: bool) -> l
             continue
         alive[place] = stack.tape.diverged[place] is None
         whole = is_checkpoint and alive[place]
-        records.append((place, replace(chunk, checkpoint=stack.checkpoint(step + 1, place)) if whole else chunk))
+        records.append((place, replace(chunk, checkpoint=stack.take(step + 1, place)) if whole else chunk))
         if not alive[place]:
             records.append((place, stack.finished(place)))
     return records
@@ -154,7 +154,7 @@ class _Stack:
         units = first_units(self.single, self.setting.task.input_shape)
         return finished(self.tape.diverged[place], own, reference, units, has_accuracy=self.setting.has_accuracy)
 
-    def checkpoint(self, step: int, place: int) -> Checkpoint:
+    def take(self, step: int, place: int) -> Checkpoint:
         """What continues the trial at a place after ``step`` updates."""
         tensors = {BEFORE: self.before[place]}
         tensors |= {f"parameter {name}": value.detach()[place] for name, value in self.model.named_parameters()}

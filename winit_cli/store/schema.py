@@ -5,6 +5,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+Rows = list[tuple[Any, ...]]
+
 SQL = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS trials (
@@ -63,3 +68,14 @@ QUERIES = {
     "units": f"SELECT {_TRIAL}, u.moment, u.shape, u.data FROM trials t CROSS JOIN units u ON u.trial_id = t.id "
     "ORDER BY t.id, u.moment DESC",
 }
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A checkpoint after ``step`` updates: name, dtype, shape, strides and bytes of each array, the hash of the
+    trial's initial values, and the seconds that it took so far."""
+
+    step: int
+    arrays: Rows
+    init_hash: str
+    seconds: float

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from winit_cli.store.digest import META_KEY, damaged_trials, is_meta_whole, meta
 from winit_cli.store.files import CURE, refusals, sqlite_uri, write_csv, write_json
 from winit_cli.store.lock import Owner, owner_of, record_of, taken_over
 from winit_cli.store.reading import FILE, WAIT_SECONDS, check_format, unreadable
-from winit_cli.store.schema import DETAILS, FINALS, FORMAT, QUERIES, SQL, TABLES
+from winit_cli.store.schema import DETAILS, FINALS, FORMAT, QUERIES, SQL, TABLES, Kept, Rows
 
 if TYPE_CHECKING:
     from winit_cli.engine.records import Array, Chunk, Finished, Started
@@ -23,19 +23,6 @@ if TYPE_CHECKING:
 
 GRADIENT_ROWS_EXPORTED = 5_000_000
 DONE = ("ok", "diverged")
-
-Rows = list[tuple[Any, ...]]
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A checkpoint after ``step`` updates: name, dtype, shape, strides and bytes of each array, the hash of the
-    trial's initial values, and the seconds that it took so far."""
-
-    step: int
-    arrays: Rows
-    init_hash: str
-    seconds: float
 
 
 class Store:
