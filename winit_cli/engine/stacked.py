@@ -121,7 +121,8 @@ class _Stack:
         with autocast(setting.experiment.general.precision, x.device.type):
             out = self.model(x)
             losses = self.loss(out, y)
-        gradients = torch.autograd.grad(losses.sum(), self.parameters)
+        raw = torch.autograd.grad(losses.sum(), self.parameters)
+        gradients = [g.permute(order).contiguous() for g, order in zip(raw, self.memory_orders, strict=True)]
         losses = losses.detach()
         tape.watch(step, [losses, *gradients])
         if step == 0:
@@ -136,9 +137,8 @@ class _Stack:
         train = self.setting.train
         if train.clip_norm is not None:
             _clip(self.gradients, train.clip_norm)
-        gradients = [g.permute(order).contiguous() for g, order in zip(self.gradients, self.memory_orders, strict=True)]
         for optimizer, (start, end) in self.optimizers.items():
-            for view, gradient in zip(optimizer.param_groups[0]["params"], gradients, strict=True):
+            for view, gradient in zip(optimizer.param_groups[0]["params"], self.gradients, strict=True):
                 view.grad = gradient[start:end]
             optimizer.param_groups[0]["lr"] = self.trials[start].lr * rate_factor(step, train)
             optimizer.step()
