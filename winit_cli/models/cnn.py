@@ -47,14 +47,20 @@ class CNN(nn.Module):
         self.head = nn.Linear(channels[-1], outputs)
         self._function = activation_function(activation)
         self._pool = _POOLS[pool]
+        self._pools_first = (activation, pool) == ("relu", "max")  # the same bits, with a quarter of the traffic
         self._extra = 1 - kernel_size % 2  # an even kernel needs one more row below and column to the right
 
     def forward(self, x: Tensor) -> Tensor:
         last = len(self.convs) - 1
         for index, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             x = F.pad(x, (0, self._extra, 0, self._extra)) if self._extra else x
-            x = self._function(norm(conv(x)))
-            x = x if index == last else self._pooled(x)
+            x = norm(conv(x))
+            if index == last:
+                x = self._function(x)
+            elif self._pools_first:
+                x = self._function(self._pooled(x))
+            else:
+                x = self._pooled(self._function(x))
         out: Tensor = self.head(x.mean(dim=(-2, -1)))
         return out
 

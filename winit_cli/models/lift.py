@@ -29,7 +29,7 @@ class _Twin(nn.Module):
     def of_each(self, name: str) -> Sequence[Tensor | None]:
         """A parameter of every trial; ``None`` for those that the layer does not have."""
         stacked = getattr(self, name, None)
-        return [None] * self.trials if stacked is None else stacked.unbind()
+        return [None] * self.trials if stacked is None else _each(stacked)
 
 
 class StackedLinear(_Twin):
@@ -64,7 +64,7 @@ class LoopedConv(_Twin):
         return _joined(
             [
                 F.conv2d(_last(image), _last(cast(Tensor, weight)), bias, *self._sizes)
-                for image, weight, bias in zip(x.unbind(), self.of_each("weight"), self.of_each("bias"), strict=True)
+                for image, weight, bias in zip(_each(x), self.of_each("weight"), self.of_each("bias"), strict=True)
             ]
         )
 
@@ -136,7 +136,7 @@ class LoopedRecurrent(_Twin):
         names = [name for name, _ in self.named_parameters()]
         weights = zip(*[cast("Sequence[Tensor]", self.of_each(name)) for name in names], strict=True)
         return _joined(
-            [self._one(sequence, list(own)) for sequence, own in zip(x.unbind(), weights, strict=True)]
+            [self._one(sequence, list(own)) for sequence, own in zip(_each(x), weights, strict=True)]
         ), None
 
     def _one(self, x: Tensor, weights: list[Tensor]) -> Tensor:
@@ -233,6 +233,11 @@ def without_twin(model: nn.Module) -> str | None:
 def has_loops(model: nn.Module) -> bool:
     """Whether the model has layers that run trial by trial on a processor."""
     return any(type(module) in LOOPED for module in model.modules())
+
+
+def _each(x: Tensor) -> Sequence[Tensor]:
+    """The parts of (S, …); one alone keeps its layout in memory, and so does its gradient."""
+    return [x.squeeze(0)] if len(x) == 1 else x.unbind()
 
 
 def _joined(outs: list[Tensor]) -> Tensor:
