@@ -135,9 +135,7 @@ class LoopedRecurrent(_Twin):
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
         names = [name for name, _ in self.named_parameters()]
         weights = zip(*[cast("Sequence[Tensor]", self.of_each(name)) for name in names], strict=True)
-        return _joined(
-            [self._one(sequence, list(own)) for sequence, own in zip(_each(x), weights, strict=True)]
-        ), None
+        return _joined([self._one(sequence, list(own)) for sequence, own in zip(_each(x), weights, strict=True)]), None
 
     def _one(self, x: Tensor, weights: list[Tensor]) -> Tensor:
         start = x.new_zeros(self.layers, len(x), self.hidden)
