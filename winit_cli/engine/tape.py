@@ -5,6 +5,7 @@ S trials side by side, P parameters.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -22,7 +23,7 @@ class Tape:
     def __init__(self, trials: int, steps: int, every: int, test_every: int, device: str) -> None:
         self.steps, self.every, self.test_every = steps, every, test_every
         self.diverged: list[int | None] = [None] * trials
-        self._first_bad = torch.full((trials,), -1, device=device)
+        self.first_bad = torch.full((trials,), -1, device=device)
         self._points: list[tuple[int, Split]] = []
         self._values: list[Tensor] = []
         self._norm_steps: list[int] = []
@@ -38,8 +39,8 @@ class Tape:
 
     def watch(self, step: int, values: Sequence[Tensor]) -> None:
         """Note which trials have anything that is not finite in ``values``, each (S, …), at a step."""
-        bad = ~are_finite(values)
-        self._first_bad = torch.where(bad & (self._first_bad < 0), step, self._first_bad)
+        if not surely_finite(values):
+            self.first_bad = torch.where(~are_finite(values) & (self.first_bad < 0), step, self.first_bad)
 
     def point(self, step: int, split: Split, loss: Tensor, accuracy: Tensor) -> None:
         """Record losses (S,) and accuracies (S,), NaN for none."""
@@ -54,7 +55,7 @@ class Tape:
 
     def chunks(self, step: int) -> list[Chunk]:
         """Bring everything since the last chunk to the host, for each trial without what follows its divergence."""
-        self.diverged = [None if bad < 0 else bad for bad in self._first_bad.tolist()]
+        self.diverged = [None if bad < 0 else bad for bad in self.first_bad.tolist()]
         values = [value.tolist() for value in self._values]
         norms = [norm.tolist() for norm in self._norms]
         chunks = [self._chunk(trial, step, values, norms) for trial in range(len(self.diverged))]
@@ -78,21 +79,17 @@ class Tape:
         return Chunk(step, points, kept)
 
 
+def surely_finite(values: Sequence[Tensor]) -> bool:
+    """Whether a look at sums shows that all numbers are finite. Not on a GPU, where looking means waiting, nor where
+    finite numbers have a sum that overflows, which is rare."""
+    return values[0].device.type == "cpu" and math.isfinite(sum(float(value.sum()) for value in values))
+
+
 def are_finite(values: Sequence[Tensor]) -> Tensor:
     """Which of S trials have only finite numbers in all of ``values``, each (S, …): (S,)."""
-    if values[0].device.type == "cpu":  # one pass over the numbers; sums of finite ones that overflow are rare
-        finite = torch.stack([value.flatten(1).sum(1) if value.dim() > 1 else value for value in values]).isfinite()
-        if bool(finite.all()):
-            return finite[0]
     return torch.stack(
         [value.isfinite().flatten(1).all(1) if value.dim() > 1 else value.isfinite() for value in values]
     ).all(0)
-
-
-def gradient_norms(gradients: Sequence[Tensor]) -> Tensor:
-    """L2 norms in double precision of the gradients of S trials, each (S, …): (S, P)."""
-    flat = [gradient.reshape(len(gradient), -1) for gradient in gradients]
-    return torch.stack([torch.linalg.vector_norm(g, dim=1, dtype=torch.float64) for g in flat], 1)
 
 
 def _number(value: float) -> float | None:

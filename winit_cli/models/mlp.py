@@ -22,14 +22,14 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         sizes = [math.prod(shape), *[width] * depth]
-        self._input_dims = len(shape)
+        self.input_dims, self.activation, self.norm = len(shape), activation, norm
         self.layers = nn.ModuleList(nn.Linear(a, b, bias=bias) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(_norm(norm, width) for _ in self.layers)
         self.head = nn.Linear(sizes[-1], outputs, bias=bias)
         self._function = activation_function(activation)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.flatten(-self._input_dims)
+        x = x.flatten(-self.input_dims)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = self._function(norm(layer(x)))
         out: Tensor = self.head(x)

@@ -1,0 +1,193 @@
+"""What a stack of trials computes: one step of all of them at once.
+
+S trials in a stack, G runs of neighbours with one seed, B batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from winit_cli.data.dataset import Dataset, Part
+from winit_cli.engine.batches import batches
+from winit_cli.engine.checkpoint import BEFORE, pack, unpack
+from winit_cli.engine.evaluate import autocast, no_accuracy, stacked_accuracy
+from winit_cli.engine.flat import Flat
+from winit_cli.engine.initial import initialized
+from winit_cli.engine.optimizer import StackOptimizer
+from winit_cli.engine.records import Checkpoint, Finished, Split, Started
+from winit_cli.engine.serial import finished, held_out, measured_at_the_end
+from winit_cli.engine.tape import Tape, surely_finite
+from winit_cli.engine.units import first_units
+from winit_cli.models.lift import lift
+from winit_cli.models.lift.twin import Run
+from winit_cli.plan import Trial
+from winit_cli.schemes.audit import init_hash
+
+EVALUATED_AT_ONCE = 250  # examples per trial: larger activations fall out of the cache
+
+Scores = tuple[Tensor, Tensor]
+
+
+class Stack:
+    """The state of a stack: the lifted model, its parameters in one piece, the optimizer, the tape."""
+
+    def __init__(self, trials: Sequence[Trial], data: Dataset, batched: bool) -> None:
+        self.setting = setting = trials[0].setting
+        self.trials, self.data, self.steps = trials, data, setting.steps
+        self.precision = setting.experiment.general.precision
+        self.started, models = [], []
+        for trial in trials:
+            model, records = initialized(trial)
+            self.started.append(Started(records, init_hash(records), first_units(model, setting.task.input_shape)))
+            models.append(model)
+        self.single = models[0]
+        runs = runs_of([trial.seed for trial in trials])
+        self.model = lift(models, runs, batched=batched).to(setting.device)
+        self.flat = Flat(self.model, overwrites=self.precision != "bf16")
+        named = [name for name, _ in self.model.named_parameters()]
+        assert named == [record.param for record in self.started[0].init]
+        self.optimizer = StackOptimizer(self.flat, setting.train, [trial.lr for trial in trials])
+        self.seeds = list(dict.fromkeys(trial.seed for trial in trials))
+        self.seed_of_run = torch.tensor([self.seeds.index(trials[start].seed) for start, _ in runs])
+        self.seed_of_trial = torch.tensor([self.seeds.index(trial.seed) for trial in trials])
+        self.orders = self._orders(0)
+        self.tape = Tape(len(trials), self.steps, setting.every, setting.test_every, setting.device)
+        self.before = torch.zeros(len(trials))
+        self.finals: dict[Split, Scores] = {}
+        assert setting.loss.stacked is not None
+        self.loss = setting.loss.stacked
+        self.accuracy = stacked_accuracy if setting.has_accuracy else _no_accuracies
+
+    def measure(self, step: int) -> None:
+        """Losses and gradients after ``step`` updates."""
+        tape = self.tape
+        if tape.tests(step):
+            for split, part in held_out(self.data).items():
+                tape.point(step, split, *self._evaluate(part))
+        if step == self.steps:  # before the batch below, whose forward pass would move batch-norm statistics
+            self.finals = {split: self._evaluate(part) for split, part in measured_at_the_end(self.data).items()}
+            tape.watch(step, [loss for loss, _ in self.finals.values()])
+        x, y = self._batch()
+        with autocast(self.precision, x.device.type):
+            out = self.model(x)
+            losses = self.loss(out, y)
+        self.flat.backward(losses.sum())
+        losses = losses.detach()
+        if not surely_finite([losses, self.flat.grads]):
+            tape.watch(step, [losses, *self.flat.blocks(self.flat.grads)])
+            self._silence()
+        if step == 0:
+            self.before = losses
+        if tape.measures(step):
+            tape.point(step, "train", losses, self.accuracy(out, y))
+            tape.gradients(step, self.flat.norms())
+
+    def update(self, step: int) -> None:
+        """One update with the gradients that were measured last."""
+        if self.setting.train.clip_norm is not None:
+            self.flat.clip(self.setting.train.clip_norm)
+        self.optimizer.step(step)
+
+    def finished(self, place: int) -> Finished:
+        """How the trial at a place ended."""
+        constant = self.setting.constant_loss
+        reference = self.before[place].item() if constant is None else constant
+        own = {split: (loss[place], accuracy[place]) for split, (loss, accuracy) in self.finals.items()}
+        with torch.no_grad():
+            for single, stacked in zip(self.single.parameters(), self.model.parameters(), strict=True):
+                single.copy_(stacked[place])
+        units = first_units(self.single, self.setting.task.input_shape)
+        return finished(self.tape.diverged[place], own, reference, units, has_accuracy=self.setting.has_accuracy)
+
+    def take(self, step: int, places: Sequence[int]) -> list[Checkpoint]:
+        """What continues the trials at these places after ``step`` updates."""
+        shared = {"parameters": self.flat.values}
+        shared |= {f"optimizer {key}": value for key, value in self.optimizer.state().items()}
+        found = []
+        for place in places:
+            tensors = {BEFORE: self.before[place]}
+            tensors |= {
+                name: self.flat.of_trial(value, place) if value.dim() else value for name, value in shared.items()
+            }
+            tensors |= {f"buffer {name}": value[place] for name, value in self.model.named_buffers()}
+            found.append(Checkpoint(step, [pack(name, tensor) for name, tensor in tensors.items()]))
+        return found
+
+    def restore(self, checkpoints: Sequence[Checkpoint | None]) -> int:
+        """Go on from checkpoints, all of one step, which is returned."""
+        kept = [{a.name: unpack(a) for a in c.arrays} if c is not None else None for c in checkpoints]
+        pattern = next(arrays for arrays in kept if arrays is not None)
+        arrays = [{name: torch.zeros_like(value) for name, value in pattern.items()} if k is None else k for k in kept]
+        every = {name: [own[name].to(self.setting.device) for own in arrays] for name in pattern}
+        self.before = torch.stack(every[BEFORE])
+        self.flat.values.copy_(self.flat.joined(every["parameters"]))
+        for name, buffer in self.model.named_buffers():
+            buffer.copy_(torch.stack(every[f"buffer {name}"]))
+        self.optimizer.restore(
+            {
+                name.removeprefix("optimizer "): self.flat.joined(parts) if parts[0].dim() else torch.stack(parts).max()
+                for name, parts in every.items()
+                if name.startswith("optimizer ")
+            }
+        )
+        start = next(checkpoint.step for checkpoint in checkpoints if checkpoint is not None)
+        self.orders = self._orders(start)
+        return start
+
+    def _silence(self) -> None:
+        """Make trials that have diverged a network of zeros: arithmetic with NaN, and looking for more, costs time."""
+        if self.flat.values.device.type != "cpu":
+            return
+        for place in (self.tape.first_bad >= 0).nonzero().flatten().tolist():
+            for vector in (self.flat.values, self.flat.grads):
+                for block in self.flat.blocks(vector):
+                    block[place] = 0
+            self.optimizer.forget(place)
+
+    def _orders(self, start: int) -> list[Iterator[Tensor]]:
+        examples, batch_size = len(self.data.train.x), self.setting.train.batch_size
+        return [batches(seed, examples, batch_size, start) for seed in self.seeds]
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        """The next inputs (G, B, …), which the trials of a run share, and targets (S, B, …)."""
+        index = torch.stack([next(order) for order in self.orders])
+        x, y = self.data.train.x, self.data.train.y
+        own, targets = index[self.seed_of_run], index[self.seed_of_trial]
+        return (
+            x.index_select(0, own.flatten()).view(*own.shape, *x.shape[1:]),
+            y.index_select(0, targets.flatten()).view(*targets.shape, *y.shape[1:]),
+        )
+
+    def _evaluate(self, part: Part) -> Scores:
+        """Losses (S,) and accuracies (S,) over a whole part in evaluation mode, in double precision."""
+        trials = len(self.trials)
+        total = torch.zeros(2, trials, dtype=torch.float64, device=part.x.device)
+        self.model.eval()
+        with torch.no_grad(), autocast(self.precision, part.x.device.type):
+            for x, y in _pieces(part):
+                out, targets = self.model(x.unsqueeze(0)), y.expand(trials, *y.shape)
+                total += len(x) * torch.stack([self.loss(out, targets).double(), self.accuracy(out, targets)])
+        self.model.train()
+        loss, right = total / len(part.x)
+        return loss, right
+
+
+def runs_of(seeds: Sequence[int]) -> list[Run]:
+    """Where trials with one seed, so with the same batches, are neighbours: (start, end) of each run."""
+    ends, runs = 0, []
+    for _, same in groupby(seeds):
+        start, ends = ends, ends + len(list(same))
+        runs.append((start, ends))
+    return runs
+
+
+def _pieces(part: Part) -> Iterator[Scores]:
+    return zip(torch.split(part.x, EVALUATED_AT_ONCE), torch.split(part.y, EVALUATED_AT_ONCE), strict=True)
+
+
+def _no_accuracies(out: Tensor, y: Tensor) -> Tensor:
+    return no_accuracy(out, y).expand(len(out))
