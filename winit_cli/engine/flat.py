@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from winit_cli.models.lift import let_overwrite
+from winit_cli.models.lift import overwriting
 
 LINE = 16  # numbers in a line of the cache (64 bytes in single precision), at which every parameter begins
 
@@ -28,7 +28,8 @@ class Flat:
         self._starts = [sum(sizes[:i]) for i in range(len(sizes))]
         self.values = parameters[0].new_zeros(sum(sizes), requires_grad=False)
         self.grads = torch.zeros_like(self.values)
-        written = let_overwrite(model) if overwrites else set()
+        layers = overwriting(model) if overwrites else []
+        written = {parameter for layer in layers for parameter in layer.parameters()}
         self._others = []
         for parameter, value, grad in zip(parameters, self.blocks(self.values), self.blocks(self.grads), strict=True):
             parameter.data = value.copy_(parameter.detach())
@@ -36,6 +37,8 @@ class Flat:
                 parameter.grad = grad
             else:
                 self._others.append((parameter, grad))
+        for layer in layers:
+            layer.overwrite()
 
     def blocks(self, vector: Tensor) -> list[Tensor]:
         """The parts (S, …) of a vector like ``values``, as views in the shapes of the parameters."""
@@ -51,7 +54,7 @@ class Flat:
         vector = torch.zeros_like(self.values)
         sizes = [shape[1:].numel() for shape in self.shapes]
         for place, part in enumerate(parts):
-            for block, numbers in zip(self.blocks(vector), part.split(sizes), strict=True):
+            for block, numbers in zip(self.blocks(vector), torch.split(part, sizes), strict=True):
                 block[place] = numbers.view(block.shape[1:])
         return vector
 

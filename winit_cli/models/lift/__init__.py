@@ -9,13 +9,13 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from winit_cli.models.lift.conv import GroupedConv, LoopedConv
 from winit_cli.models.lift.linear import StackedLinear
 from winit_cli.models.lift.mlp import ACTIVATIONS, StackedMLP
 from winit_cli.models.lift.norm import StackedBatchNorm, StackedGroupNorm, StackedLayerNorm
-from winit_cli.models.lift.recurrent import LoopedRecurrent, StackedRecurrent
+from winit_cli.models.lift.recurrent import StackedRecurrent
 from winit_cli.models.lift.twin import Run
 from winit_cli.models.mlp import MLP
 
@@ -26,25 +26,23 @@ COMMON: Twins = {
     nn.BatchNorm2d: StackedBatchNorm,
     nn.LayerNorm: StackedLayerNorm,
     nn.GroupNorm: StackedGroupNorm,
-}
-LOOPED: Twins = {nn.Conv2d: LoopedConv, nn.LSTM: LoopedRecurrent, nn.GRU: LoopedRecurrent, nn.RNN: LoopedRecurrent}
-BATCHED: Twins = {
-    nn.Conv2d: GroupedConv,
     nn.LSTM: StackedRecurrent,
     nn.GRU: StackedRecurrent,
     nn.RNN: StackedRecurrent,
 }
+LOOPED: Twins = COMMON | {nn.Conv2d: LoopedConv}
+BATCHED: Twins = COMMON | {nn.Conv2d: GroupedConv}
 
 
 def lift(models: Sequence[nn.Module], runs: Sequence[Run], *, batched: bool) -> nn.Module:
     """S models of one architecture as one module that maps (S, B, …) to (S, B, …).
 
     Parameters keep their names and get a leading dimension S. Where neighbours among the trials share their input, it
-    may have a row for each of the ``runs`` (start, end) of trials instead, or one for all. Convolutions and recurrent
-    layers run trial by trial, or ``batched``. The models' forward passes must be written for any number of leading
+    may have a row for each of the ``runs`` (start, end) of trials instead, or one for all. Convolutions run trial by
+    trial, or ``batched``. The models' forward passes must be written for any number of leading
     dimensions.
     """
-    twins = COMMON | (BATCHED if batched else LOOPED)
+    twins = BATCHED if batched else LOOPED
     if type(models[0]) in twins:
         return twins[type(models[0])](models, runs)
     lifted = copy.copy(models[0])
@@ -58,23 +56,19 @@ def lift(models: Sequence[nn.Module], runs: Sequence[Run], *, batched: bool) -> 
     return lifted
 
 
-def let_overwrite(model: nn.Module) -> set[Tensor]:
-    """Let the layers of a lifted model that can do so write gradients into ``.grad``, over what stands there; returns
-    the parameters concerned."""
-    layers = [module for module in model.modules() if isinstance(module, StackedLinear)]
-    for layer in layers:
-        layer.overwrites = True
-    return {parameter for layer in layers for parameter in layer.parameters()}
+def overwriting(model: nn.Module) -> list[StackedLinear | StackedRecurrent]:
+    """The layers of a lifted model that can write gradients over what stands in ``.grad``."""
+    return [module for module in model.modules() if isinstance(module, StackedLinear | StackedRecurrent)]
 
 
 def without_twin(model: nn.Module) -> str | None:
     """The type of the first layer with parameters that has no stacked form; ``None`` if all have one."""
     for module in model.modules():
-        if type(module) not in COMMON | LOOPED and [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
+        if type(module) not in LOOPED and [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
             return type(module).__name__
     return None
 
 
 def has_loops(model: nn.Module) -> bool:
     """Whether the model has layers that run trial by trial on a processor."""
-    return any(type(module) in LOOPED for module in model.modules())
+    return any(isinstance(module, nn.Conv2d) for module in model.modules())

@@ -11,10 +11,13 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from winit_cli.models.lift.linear import StackedLinear, product
+from winit_cli.models.lift.linear import StackedLinear, Written
 from winit_cli.models.mlp import MLP
 
-ops = torch.ops.aten
+# resolved once: finding the right form of an operation costs more than running it on small tensors
+threshold_backward = torch.ops.aten.threshold_backward.grad_input
+tanh_backward = torch.ops.aten.tanh_backward.grad_input
+sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 
 
 class Activation(NamedTuple):
@@ -26,13 +29,9 @@ class Activation(NamedTuple):
 
 ACTIVATIONS: dict[str, Activation] = {
     "linear": Activation(lambda x: x, lambda grad, y: grad),
-    "relu": Activation(
-        lambda x: x.relu_(), lambda grad, y: cast(Tensor, ops.threshold_backward(grad, y, 0, grad_input=grad))
-    ),
-    "tanh": Activation(lambda x: x.tanh_(), lambda grad, y: cast(Tensor, ops.tanh_backward(grad, y, grad_input=grad))),
-    "sigmoid": Activation(
-        lambda x: x.sigmoid_(), lambda grad, y: cast(Tensor, ops.sigmoid_backward(grad, y, grad_input=grad))
-    ),
+    "relu": Activation(Tensor.relu_, lambda grad, y: threshold_backward(grad, y, 0, grad_input=grad)),
+    "tanh": Activation(Tensor.tanh_, lambda grad, y: tanh_backward(grad, y, grad_input=grad)),
+    "sigmoid": Activation(Tensor.sigmoid_, lambda grad, y: sigmoid_backward(grad, y, grad_input=grad)),
 }
 
 
@@ -50,30 +49,34 @@ class StackedMLP(nn.Module):
         self._all = [cast(StackedLinear, layer) for layer in (*self.layers, self.head)]
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self._all[0].overwrites:
+        to = [layer.written for layer in self._all if layer.written is not None]
+        if not to:
             return self._plain(x)
         anchor = self._all[-1].weight  # its node is why autograd calls the backward pass
-        return cast(Tensor, _Chain.apply(x.flatten(-self._input_dims), anchor, self._all, self._activation))  # type: ignore[no-untyped-call]
+        layers = list(zip(self._all, to, strict=True))
+        return cast(Tensor, _Chain.apply(x.flatten(-self._input_dims), anchor, layers, self._activation))  # type: ignore[no-untyped-call]
 
 
 class _Chain(torch.autograd.Function):
-    """Linear layers with an activation between them; leaves the gradients in the ``.grad`` of their parameters."""
+    """Linear layers with an activation between them, whose backward pass leaves the gradients where they belong."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, anchor: Tensor, layers: Sequence[StackedLinear], activation: Activation) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, anchor: Tensor, layers: Sequence[tuple[StackedLinear, Written]], activation: Activation
+    ) -> Tensor:
         ctx.inputs, ctx.layers, ctx.activation = [], layers, activation
-        for layer in layers:
+        for layer, to in layers:
             x = activation.forward(x) if ctx.inputs else x
             ctx.inputs.append(x)
-            x = product(x, layer)
+            x = layer.product(x, to)
         return x
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, None, None, None]:
         (grad,) = grads
         for index in reversed(range(len(ctx.layers))):
-            layer, x = ctx.layers[index], ctx.inputs[index]
-            layer.write_gradients(x, grad)
+            (layer, to), x = ctx.layers[index], ctx.inputs[index]
+            layer.write_gradients(x, grad, to)
             if index:
-                grad = ctx.activation.backward(torch.bmm(grad, layer.weight), x)
+                grad = ctx.activation.backward(torch.bmm(grad, to.weight), x)
         return None, None, None, None
