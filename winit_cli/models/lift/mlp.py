@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from winit_cli.models.lift.linear import StackedLinear, Written
+from winit_cli.models.lift.tanh import tanh
 from winit_cli.models.mlp import MLP
 
 # resolved once: finding the right form of an operation costs more than running it on small tensors
@@ -30,7 +31,7 @@ class Activation(NamedTuple):
 ACTIVATIONS: dict[str, Activation] = {
     "linear": Activation(lambda x: x, lambda grad, y: grad),
     "relu": Activation(Tensor.relu_, lambda grad, y: threshold_backward(grad, y, 0, grad_input=grad)),
-    "tanh": Activation(Tensor.tanh_, lambda grad, y: tanh_backward(grad, y, grad_input=grad)),
+    "tanh": Activation(lambda x: tanh(x, out=x), lambda grad, y: tanh_backward(grad, y, grad_input=grad)),
     "sigmoid": Activation(Tensor.sigmoid_, lambda grad, y: sigmoid_backward(grad, y, grad_input=grad)),
 }
 
