@@ -23,7 +23,7 @@ class LoopedConv(Twin):
     def forward(self, x: Tensor) -> Tensor:
         return joined(
             [
-                F.conv2d(_last(image), _last(cast(Tensor, weight)), bias, *self._sizes)
+                F.conv2d(_last(image), cast(Tensor, weight), bias, *self._sizes)
                 for image, weight, bias in zip(self.rows(x), self.of_each("weight"), self.of_each("bias"), strict=True)
             ]
         )
@@ -46,4 +46,8 @@ class GroupedConv(Twin):
 
 
 def _last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
+    """(B, C, height, width) with its channels last in memory, also where one channel leaves open what that means."""
+    x = x.contiguous(memory_format=torch.channels_last)
+    if x.shape[1] > 1:
+        return x
+    return x.as_strided(x.shape, (x.shape[2] * x.shape[3], 1, x.shape[3], 1))
