@@ -25,6 +25,10 @@ test: $(VENV)/.dev ## run the tests that are not marked slow
 test-all: $(VENV)/.dev ## run all tests
 	$(PYTEST)
 
+.PHONY: bench
+bench: $(VENV)/.run ## measure this machine's speed into results/bench; takes about ten minutes
+	$(BIN)/winit bench --output results/bench
+
 .PHONY: check
 check: $(VENV)/.dev ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from commands import winit, winit_json, write
 
 from winit_cli import __version__
 
-COMMANDS = ["run", "compare", "report", "check", "explain", "list", "init", "schema", "data", "data download"]
+COMMANDS = ["run", "compare", "report", "check", "explain", "list", "bench", "init", "schema", "data", "data download"]
 ESCAPE = "\x1b"
 
 

@@ -43,8 +43,13 @@ BELOW["report"] = {*BELOW["plots"], "plots"}
 BELOW["stopping"] = {"errors"}
 BELOW["training"] = {"stopping", *BELOW["engine"], "engine", *BELOW["store"], "store"}
 BELOW["runner"] = {*BELOW["training"], "training", "environment", "resolved", *BELOW["stats"], "stats", "pairs"}
+BELOW["bench"] = {*BELOW["runner"], "runner"}
 BELOW["export"] = set(BELOW["runner"])
 BELOW["verify"] = {*BELOW["export"], "export"}
+PARTS_WITHOUT_TORCH = (
+    *("store.frames", "store.runs", "stats", "plots", "plots.trial_cost", "report"),
+    *("bench.cases", "bench.timing", "bench.pace", "bench.document"),
+)
 BELOW["cli"] = set(BELOW)
 BELOW["api"] = set(BELOW)
 
@@ -73,7 +78,7 @@ def test_imports_point_down(path: Path) -> None:
 
 
 def test_the_branch_that_reads_runs_needs_no_torch() -> None:
-    modules = ", ".join(f"winit_cli.{part}" for part in ("store.frames", "store.runs", "stats", "plots", "report"))
+    modules = ", ".join(f"winit_cli.{part}" for part in PARTS_WITHOUT_TORCH)
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -25,6 +25,8 @@ NAMES = {command.name or command.callback.__name__ for command in app.registered
 
 def cut(words: list[str]) -> list[str]:
     """The command at a size that a test can afford; sizes that the README itself sets stay."""
+    if words[0] == "bench":  # of an option that is given twice, the last one counts
+        return [*words, "--cases", "mlp-small", "--trials", "1", "--repeats", "1"]
     if words[0] not in ("run", "compare"):
         return words
     given = {word.partition("=")[0] for word in words} | _sized(words)
@@ -38,6 +40,7 @@ def _sized(words: list[str]) -> set[str]:
 
 def test_every_command_of_the_tour_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("winit_cli.bench.pace.MOST_STEPS", 10)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     for words in (words for words in LINES if words[0] in ("winit", "python")):

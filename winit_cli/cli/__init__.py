@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from winit_cli import __version__
+from winit_cli.cli.bench import bench
 from winit_cli.cli.check import check
 from winit_cli.cli.compare import compare
 from winit_cli.cli.explain import explain
@@ -43,7 +44,7 @@ def _root(
     pass
 
 
-for command in (run, compare, report, check, explain, verify, export, init, schema):
+for command in (run, compare, report, check, explain, verify, export, bench, init, schema):
     app.command()(command)
 app.command("list")(list_)
 data.command()(download)

@@ -85,7 +85,7 @@ class Terminal:
     def document(self, data: Any) -> None:
         """With ``--json``: the one document on stdout."""
         if self.json:
-            text = json.dumps(_jsonable(data), indent=2, ensure_ascii=False)
+            text = json.dumps(jsonable(data), indent=2, ensure_ascii=False)
             sys.stdout.write("".join(map(_json_letter, text)) + "\n")
 
     def _console(self, *, stderr: bool) -> Console:
@@ -99,10 +99,10 @@ def _json_letter(letter: str) -> str:
     return letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1]
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """NaN and infinities have no JSON: they become null."""
     if isinstance(value, dict):
-        return {key: _jsonable(inner) for key, inner in value.items()}
+        return {key: jsonable(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_jsonable(inner) for inner in value]
+        return [jsonable(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

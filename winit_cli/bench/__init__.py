@@ -1,0 +1,1 @@
+"""What a trial-step costs, against the loops that people write."""
