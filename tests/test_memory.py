@@ -53,7 +53,7 @@ def test_what_is_no_size(text: str) -> None:
 
 
 @pytest.mark.usefixtures("no_sets")
-@pytest.mark.parametrize("command", ["run", "compare"])
+@pytest.mark.parametrize("command", ["run", "check", "compare"])
 def test_a_fault_is_one_message(command: str) -> None:
     write(Path("c.yaml"))
     what = ["--schemes", "zeros", "--data", "gaussian"] if command == "compare" else ["c.yaml"]
@@ -61,7 +61,7 @@ def test_a_fault_is_one_message(command: str) -> None:
 
 
 @pytest.mark.usefixtures("no_sets")
-@pytest.mark.parametrize("command", ["run", "compare"])
+@pytest.mark.parametrize("command", ["run", "check", "compare"])
 def test_the_help_states_the_default(command: str) -> None:
     text = " ".join(winit(command, "--help").stdout.replace("│", " ").split())
     assert "default: 8GiB" in text and parse_size("8GiB", "--memory") == MEMORY
