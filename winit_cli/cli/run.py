@@ -80,6 +80,7 @@ def execute(config: Config, terminal: Terminal, results: Path, device: str, how:
     from winit_cli.cli.sources import spoken_notes
     from winit_cli.environment import resolve_device
     from winit_cli.plan import make_plan
+    from winit_cli.report.notices import halved
     from winit_cli.runner import run_plan
     from winit_cli.store.frames import read_run
 
@@ -96,6 +97,8 @@ def execute(config: Config, terminal: Terminal, results: Path, device: str, how:
     if result.was_complete:
         terminal.note("complete already; nothing to train (--fresh trains it again)")
     frames = read_run(result.directory)
+    if not result.was_complete and halved(frames):
+        terminal.note(halved(frames))
     if not terminal.json:
         standing.show(terminal, frames)
         hint = escape(f"(plots and tables: {_report_command(results, result.directory.name)})")
