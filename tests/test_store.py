@@ -77,7 +77,7 @@ def test_a_run_can_be_read_while_it_is_written(tmp_path: Path) -> None:
     seen = []
 
     class Reader(Heard):
-        def advance(self, steps: int) -> None:
+        def advance(self, updates: int) -> None:
             (directory,) = tmp_path.iterdir()
             seen.append((dict(read_run(directory).trials["status"].value_counts()), run_facts(directory)["status"]))
 

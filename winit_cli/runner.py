@@ -165,7 +165,8 @@ def _differences(theirs: dict[str, Any], ours: dict[str, Any], keys: Sequence[st
 def _train_all(plan: Plan, store: Store, env: dict[str, Any], progress: Progress, how: How) -> None:
     missing = store.unfinished()
     divided = _divided(plan, store, env, progress, how)
-    progress.begin(len(plan.trials), len(plan.trials) - len(missing), max(s.steps for s in plan.settings))
+    updates = sum(plan.trials[position].setting.steps for position in missing)
+    progress.begin(len(plan.trials), len(plan.trials) - len(missing), updates)
     training = Training(plan, store, progress, fail_fast=how.fail_fast)
     try:
         with _torch_as(env["threads"], plan):
