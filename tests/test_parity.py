@@ -39,6 +39,7 @@ MODELS: dict[str, tuple[str, ...]] = {
 }
 TRAINED = {
     "sgd": "train={lr: [0.05, 0.1], batch_size: 8, steps: 4, momentum: 0.9, weight_decay: 0.01, clip_norm: 0.5}",
+    "nesterov": "train={lr: [0.05, 0.1], batch_size: 8, steps: 4, momentum: 0.8, nesterov: true, schedule: linear}",
     "adam": "train={lr: [0.01, 0.02], batch_size: 8, steps: 4, optimizer: adam, schedule: cosine}",
     "adamw": "train={lr: [0.01, 0.02], batch_size: 8, steps: 4, optimizer: adamw, warmup: 2}",
     "rmsprop": "train={lr: [0.001, 0.002], batch_size: 8, steps: 4, optimizer: rmsprop, momentum: 0.5}",
