@@ -20,7 +20,7 @@ from winit_cli.plan import Plan
 from winit_cli.resolved import resolved_config
 from winit_cli.stats import summarize
 from winit_cli.store.files import write_csv, write_json, write_text
-from winit_cli.store.frames import read_run
+from winit_cli.store.frames import read_trials
 from winit_cli.store.lock import writing
 from winit_cli.store.reading import FILE
 from winit_cli.store.runs import finished_elsewhere, run_facts
@@ -223,7 +223,7 @@ def _write_tables(plan: Plan, store: Store, progress: Progress) -> None:
     write_json(store.directory / "env.json", store.meta("env"))
     for text in store.export():
         progress.note(text)
-    trials = read_run(store.directory).trials
+    trials = read_trials(store.directory)
     against_baseline = comparisons(trials, plan.labels, plan.config.base.baseline)
     for name, table in (("summary", summarize(trials, plan.labels)), ("comparisons", against_baseline)):
         write_csv(store.directory / f"{name}.csv", list(table.columns), table.itertuples(index=False))

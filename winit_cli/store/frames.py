@@ -66,6 +66,12 @@ def read_run(path: Path) -> RunFrames:
         return RunFrames(path, **facts, halved=meta.get("halved", []))
 
 
+def read_trials(path: Path) -> DataFrame:
+    """The trials of a run alone, whose curves and gradients may be millions of rows."""
+    with reading(path) as connection:
+        return pd.read_sql_query(QUERIES["trials"], connection)
+
+
 def _with_arrays(units: DataFrame) -> DataFrame:
     values = [
         np.frombuffer(data, dtype="<f4").reshape([int(size) for size in shape.split("x")])
