@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from winit_cli.data import vision
 
@@ -21,6 +22,15 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("WINIT_DATA", raising=False)
         patch.delenv("WINIT_RESULTS", raising=False)
         yield
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Stacks one after another, each with one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

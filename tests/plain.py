@@ -139,7 +139,7 @@ def _optimizer(model: nn.Module, trial: Trial) -> tuple[torch.optim.Optimizer, A
         "adamw": torch.optim.AdamW,
         "rmsprop": torch.optim.RMSprop,
     }
-    options = {"momentum": t.momentum, "weight_decay": t.weight_decay, "betas": t.betas}
+    options = {"momentum": t.momentum, "nesterov": t.nesterov, "weight_decay": t.weight_decay, "betas": t.betas}
     kept = {key: value for key, value in options.items() if value is not None}
     optimizer = made[t.optimizer](model.parameters(), lr=trial.lr, **kept)
     schedules = torch.optim.lr_scheduler

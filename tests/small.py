@@ -28,13 +28,16 @@ class Heard:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.done: list[tuple[str, str]] = []
-        self.steps = 0
+        self.steps = self.spared = 0
 
-    def begin(self, trials: int, done: int, steps: int) -> None:
-        self.begun = (trials, done, steps)
+    def begin(self, trials: int, done: int, updates: int) -> None:
+        self.begun = (trials, done, updates)
 
-    def advance(self, steps: int) -> None:
-        self.steps += steps
+    def advance(self, updates: int) -> None:
+        self.steps += updates
+
+    def spare(self, updates: int) -> None:
+        self.spared += updates
 
     def trial_done(self, trial: Trial, status: str) -> None:
         self.done.append((trial.key, status))

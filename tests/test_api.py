@@ -225,5 +225,5 @@ def test_progress_in_a_notebook(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     monkeypatch.setattr(progress, "EVERY_SECONDS", 0)
     small(progress=True)
-    assert "4 of 4 trials" in shown[-1] and "<progress" in shown[-1]
+    assert "4/4 trials, 100 %" in shown[-1] and "<progress" in shown[-1]
     assert capsys.readouterr() == ("", "")

@@ -66,6 +66,13 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"train": {"lr": True}}, "train.lr: expected a number, got true or false"),
     ({"train": {"betas": [0.9], "optimizer": "adam"}}, "train.betas: too few values, got [0.9]"),
     ({"train": {"optimizer": "SDG"}}, "train.optimizer: unknown value SDG; did you mean 'sgd'?"),
+    ({"train": {"momentum": 0.9, "nesterov": "yes"}}, "train.nesterov: "),
+    ({"train": {"nesterov": True}}, "nesterov needs a momentum above 0; add e.g. momentum: 0.9, or remove it"),
+    ({"train": {"nesterov": True, "momentum": 0}}, "nesterov needs a momentum above 0; add e.g. momentum: 0.9"),
+    (
+        {"train": {"optimizer": "rmsprop", "momentum": 0.9, "nesterov": True}},
+        "nesterov goes with sgd, not with rmsprop; remove it",
+    ),
     ({"train": {"optimizer": "adam", "momentum": 0.9}}, "momentum goes with sgd and rmsprop, not with adam; use betas"),
     ({"train": {"steps": 3, "epochs": 2}}, "train: give steps or epochs, not both"),
     ({"train": {"batch_size": 65}}, "train.batch_size 65 is larger than the training part of gaussian (64 examples)"),

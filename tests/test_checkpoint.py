@@ -31,6 +31,7 @@ MODELS = {
 TRAINED = {
     "sgd": "train={lr: 0.1, batch_size: 8, steps: 14}",
     "momentum": "train={lr: 0.1, batch_size: 8, steps: 14, momentum: 0.9, weight_decay: 0.01, schedule: cosine}",
+    "nesterov": "train={lr: 0.1, batch_size: 8, steps: 14, momentum: 0.9, nesterov: true}",
     "adam": "train={lr: 0.01, batch_size: 8, steps: 14, optimizer: adam, warmup: 5}",
     "adamw": "train={lr: 0.01, batch_size: 8, steps: 14, optimizer: adamw, clip_norm: 0.5}",
     "rmsprop": "train={lr: 0.01, batch_size: 8, steps: 14, optimizer: rmsprop, momentum: 0.9}",

@@ -138,7 +138,7 @@ def test_tables_on_stdout_and_progress_on_stderr() -> None:
     head, *rows = result.stdout.splitlines()
     assert head.split()[:2] == ["#", "label"]
     assert rows[0].split()[1] == "kaiming_normal"
-    assert "trials of 4 steps to train" in result.stderr
+    assert "4 trials to train, 16 trial-steps" in result.stderr
     assert "4/4 trials" in result.stderr
     assert "trial-steps/s" in result.stderr
     assert "trial-steps/s" not in result.stdout

@@ -27,6 +27,7 @@ GRU = ("model={name: gru, hidden: 6}", "data={name: copying, lag: 3, symbols: 3,
 RNN = ("model={name: rnn, hidden: 6}", "data={name: adding, length: 6, train_size: 40, test_size: 20}")
 CASES = {
     "mlp sgd": (*MLP, "train.momentum=0.9", "train.weight_decay=0.01"),
+    "mlp nesterov": (*MLP, "train.momentum=0.9", "train.nesterov=true", "train.weight_decay=0.01"),
     "mlp adam": (*MLP, "train.optimizer=adam", "train.lr=0.01", "train.betas=[0.8, 0.99]"),
     "mlp adamw": (*MLP, "train.optimizer=adamw", "train.lr=0.01"),
     "mlp rmsprop": (*MLP, "train.optimizer=rmsprop", "train.lr=0.01", "train.momentum=0.5"),

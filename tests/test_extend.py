@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import sqlite3
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from small import Heard, bytes_of, plan_of, rows, run_of
 from winit_cli.report.notices import notices
 from winit_cli.report.page import page
 from winit_cli.runner import run_plan
+from winit_cli.setting import FORMAT
 from winit_cli.store.frames import read_run
 from winit_cli.store.reading import FILE
 from winit_cli.store.runs import finished_elsewhere
@@ -115,9 +119,32 @@ def test_identities_are_those_of_the_training() -> None:
     assert identity("schemes=[kaiming]") == identity("schemes=[{scheme: he_normal, label: x}]") == identity()
     assert identity("train={steps: 6, batch_size: 8, lr: 0.1, momentum: 0}") == identity()
     assert identity("train={epochs: 1, batch_size: 8, lr: 0.1}") == identity()
+    assert identity("train.nesterov=false") == identity()
+    momentum = ("train.momentum=0.9",)
+    assert identity(*momentum, "train.nesterov=true") != identity(*momentum, "train.nesterov=false")
     assert identity("train.optimizer=adam") == identity("train.optimizer=adam", "train.weight_decay=0")
     assert identity("train.optimizer=adamw") != identity("train.optimizer=adamw", "train.weight_decay=0")
     assert identity("schemes=[{scheme: xavier, gain: relu}]") == identity("schemes=[{scheme: xavier, gain: auto}]")
+
+
+def test_identities_of_earlier_versions_stay() -> None:
+    """An option that came later and is not used has no part in them: what was trained before it is found."""
+    trial = plan_of("train.momentum=0.9", "engine=serial").trials[0]
+    train = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.0, "betas": None, "batch_size": 8, "steps": 6}
+    parts = {
+        "format": FORMAT,
+        "model": trial.setting.experiment.model.flat(),
+        "data": trial.setting.dataset.fingerprint,
+        "scheme": asdict(trial.entry.recipe),
+        "train": {**train, "schedule": "constant", "warmup": 0, "clip_norm": None, "lr": 0.1},
+        "seed": 0,
+        "measure": [2, 3],
+        "engine": "serial",
+        "precision": "fp32",
+        "device": "cpu",
+    }
+    text = json.dumps(parts, sort_keys=True, default=list)
+    assert trial.identity == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_plans_with_one_training_twice_agree(tmp_path: Path) -> None:
@@ -166,7 +193,10 @@ def test_an_unfinished_fresh_run_goes_on(tmp_path: Path) -> None:
 
 
 def test_the_config_of_a_varied_run_gives_the_same_run(tmp_path: Path) -> None:
-    for settings in (("vary.model.depth=[1, 2]",), ("vary.train.batch_size=[5, 10]", "train={epochs: 1, lr: 0.1}")):
+    depths = ("vary.model.depth=[1, 2]",)
+    batches = ("vary.train.batch_size=[5, 10]", "train={epochs: 1, lr: 0.1}")
+    nesterov = ("vary.train.nesterov=[false, true]", "train.momentum=0.9")
+    for settings in (depths, batches, nesterov):
         result = run_of(tmp_path, *settings)
         again = run_of(tmp_path, text=(result.directory / "config.yaml").read_text())
         assert again.was_complete and again.directory == result.directory

@@ -19,6 +19,7 @@ BELOW: dict[str, set[str]] = {
     "errors": set(),
     "visible": set(),
     "rng": set(),
+    "sizes": {"errors"},
     "tables": {"errors"},
     "foreign": {"errors"},
     "losses": {"errors", "foreign", "tables"},
@@ -34,7 +35,7 @@ BELOW["rehearsal"] = {*BELOW["config"]}
 BELOW["setting"] = {*BELOW["config"], "config", "rehearsal"}
 BELOW["plan"] = {*BELOW["setting"], "setting"}
 BELOW["resolved"] = {*BELOW["plan"], "plan"}
-BELOW["engine"] = {*BELOW["plan"], "plan"}
+BELOW["engine"] = {*BELOW["plan"], "plan", "sizes"}
 BELOW["store"] = {"errors"}
 BELOW["stats"] = {*BELOW["store"], "store"}
 BELOW["pairs"] = {*BELOW["stats"], "stats"}

@@ -82,7 +82,7 @@ def test_threads_are_those_that_the_run_began_with(tmp_path: Path) -> None:
     seen = []
 
     class Seeing(Heard):
-        def advance(self, steps: int) -> None:
+        def advance(self, updates: int) -> None:
             seen.append(torch.get_num_threads())
 
     run_of(tmp_path, *TWO, heard=Seeing())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from small import Heard, bytes_of, plan_of, rows, run_of
+from small import bytes_of, plan_of, rows, run_of
 
 from winit_cli.data.dataset import Part
 from winit_cli.engine.records import Chunk, Finished, Started
@@ -39,6 +39,7 @@ MODELS: dict[str, tuple[str, ...]] = {
 }
 TRAINED = {
     "sgd": "train={lr: [0.05, 0.1], batch_size: 8, steps: 4, momentum: 0.9, weight_decay: 0.01, clip_norm: 0.5}",
+    "nesterov": "train={lr: [0.05, 0.1], batch_size: 8, steps: 4, momentum: 0.8, nesterov: true, schedule: linear}",
     "adam": "train={lr: [0.01, 0.02], batch_size: 8, steps: 4, optimizer: adam, schedule: cosine}",
     "adamw": "train={lr: [0.01, 0.02], batch_size: 8, steps: 4, optimizer: adamw, warmup: 2}",
     "rmsprop": "train={lr: [0.001, 0.002], batch_size: 8, steps: 4, optimizer: rmsprop, momentum: 0.5}",
@@ -156,24 +157,6 @@ def test_a_model_without_a_stacked_form_is_trained_serially_and_says_so() -> Non
     setting = plan_of("engine=stacked").settings[0]
     assert setting.engine == "stacked" and setting.notes == ()
     assert plan_of("engine=auto").settings[0].engine == "serial"
-
-
-def test_running_out_of_memory_halves_a_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from winit_cli import training
-
-    def small_memory(trials: Sequence[Trial], *more: Any, **named: Any) -> Any:
-        if len(trials) > 3:
-            raise MemoryError
-        return train_stack(trials, *more, **named)
-
-    def lazy(*arguments: Any, **named: Any) -> Any:
-        yield from small_memory(*arguments, **named)
-
-    monkeypatch.setattr(training, "train_stack", lazy)
-    heard = Heard()
-    result = run_of(tmp_path, SCHEMES, "engine=stacked", heard=heard)
-    assert result.counts["ok"] == 12
-    assert any("ran out of memory and is trained as two" in note for note in heard.notes)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])

@@ -112,6 +112,7 @@ GOOD: list[dict[str, Any]] = [
     {"schemes": ["he", {"scheme": "xavier", "gain": "auto", "bias": "default", "fallback": "zeros"}]},
     {"schemes": [{"label": "r", "rules": RULES, "others": "as_built", "bias": {"scheme": "constant", "val": 1}}]},
     {"seeds": [3, 1], "train": {"lr": 0.1, "betas": [0.9, 0.99], "optimizer": "adam", "epochs": 1}},
+    {"train": {"momentum": 0.9, "nesterov": True}},
     {"vary": {"model.depth": [1, 2]}, "measure": {"every": 1}, "claims": [], "baseline": "zeros"},
     {"data": {"name": "npz", "path": "x.npz", "normalize": "per_feature"}},
 ]
@@ -141,6 +142,7 @@ BAD: list[dict[str, Any]] = [
     {"train": {"stpes": 3}},
     {"train": {"steps": -5}},
     {"train": {"lr": 0}},
+    {"train": {"nesterov": "yes"}},
     {"train": {"lr": []}},
     {"seeds": "ten"},
     {"seeds": 0},

@@ -14,7 +14,7 @@ from winit_cli.errors import StorageError, UsageError
 from winit_cli.plan import Trial
 from winit_cli.store import store as store_module
 from winit_cli.store.files import write_csv, write_text
-from winit_cli.store.frames import read_run
+from winit_cli.store.frames import read_run, read_trials
 from winit_cli.store.reading import FILE
 from winit_cli.store.runs import find_run, run_facts
 from winit_cli.store.store import Store
@@ -77,7 +77,7 @@ def test_a_run_can_be_read_while_it_is_written(tmp_path: Path) -> None:
     seen = []
 
     class Reader(Heard):
-        def advance(self, steps: int) -> None:
+        def advance(self, updates: int) -> None:
             (directory,) = tmp_path.iterdir()
             seen.append((dict(read_run(directory).trials["status"].value_counts()), run_facts(directory)["status"]))
 
@@ -158,3 +158,8 @@ def test_a_directory_whose_name_is_awkward(tmp_path: Path) -> None:
     run_of(results)
     assert run_of(results, "seeds=3").counts["ok"] == 3
     assert len(read_run(find_run(results, None)).trials) == 3
+
+
+def test_trials_can_be_read_without_their_rows(tmp_path: Path) -> None:
+    directory = run_of(tmp_path, "schemes=[kaiming_normal, zeros]").directory
+    assert read_trials(directory).equals(read_run(directory).trials)

@@ -143,12 +143,14 @@ def _setting(variant: Variant, dataset: Dataset, device: str) -> Setting:
 
 
 def _optimizer_defaults(train: Train) -> dict[str, Any]:
-    """Unset options as torch has them: weight decay 0 (adamw 0.01), momentum 0, betas (0.9, 0.999)."""
+    """Unset options as torch has them: weight decay 0 (adamw 0.01), momentum 0, betas (0.9, 0.999); nesterov only
+    where it is on."""
     adaptive = train.optimizer in ("adam", "adamw")
     decay = 0.01 if train.optimizer == "adamw" else 0.0
     return {
         "weight_decay": decay if train.weight_decay is None else train.weight_decay,
         "momentum": None if adaptive else train.momentum or 0.0,
+        "nesterov": train.nesterov or None,
         "betas": (train.betas or (0.9, 0.999)) if adaptive else None,
     }
 

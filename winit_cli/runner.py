@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from winit_cli.config import dump
-from winit_cli.engine.stacks import divide
+from winit_cli.engine.division import MEMORY, Division, division, left_aside, too_large
 from winit_cli.environment import environment
 from winit_cli.errors import UsageError, WinitError
 from winit_cli.pairs import comparisons
@@ -20,14 +20,13 @@ from winit_cli.plan import Plan
 from winit_cli.resolved import resolved_config
 from winit_cli.stats import summarize
 from winit_cli.store.files import write_csv, write_json, write_text
-from winit_cli.store.frames import read_run
+from winit_cli.store.frames import read_trials
 from winit_cli.store.lock import writing
 from winit_cli.store.reading import FILE
 from winit_cli.store.runs import finished_elsewhere, run_facts
 from winit_cli.store.store import Store
 from winit_cli.training import Progress, Training
 
-MEMORY = 4 * 2**30
 SHOWN_IF_DIFFERENT = ("winit", "python", "numpy", "cpu", "threads")
 REFUSED_IF_DIFFERENT = ("torch", "cpu_capability", "gpu")  # with these, the same steps give other bits
 
@@ -46,13 +45,13 @@ class Result:
 class How:
     """How to run a plan. ``fresh`` trains everything again in a sibling directory, ``fail_fast`` stops at the first
     trial that fails, ``take_over`` takes the place of another process that writes the run, ``memory`` in bytes is what
-    the trials that train at once may take: a stack has as many as fit.
+    the stacks that train at once may take, ``MEMORY`` if ``None``; a run that goes on keeps the budget it has.
     """
 
     fresh: bool = False
     fail_fast: bool = False
     take_over: bool = False
-    memory: int = MEMORY
+    memory: int | None = None
 
 
 def run_plan(plan: Plan, results: Path, progress: Progress, how: How = How()) -> Result:
@@ -67,7 +66,7 @@ def run_plan(plan: Plan, results: Path, progress: Progress, how: How = How()) ->
     """
     directory = _directory(plan, results, how.fresh)
     with writing(directory, take_over=how.take_over) as owner, Store(directory, owner) as store:
-        here = environment(plan.settings[0].device)
+        here = environment(plan.settings[0].device) | {"memory_budget_bytes": how.memory or MEMORY}
         env = store.meta("env") if store.has_begun() else here
         _refuse_other_bits(store, env, here)
         status = store.meta("status", {"state": "running", "trials": {}})
@@ -165,18 +164,30 @@ def _differences(theirs: dict[str, Any], ours: dict[str, Any], keys: Sequence[st
 
 def _train_all(plan: Plan, store: Store, env: dict[str, Any], progress: Progress, how: How) -> None:
     missing = store.unfinished()
-    workers = env["threads"] if plan.engine == "stacked" and plan.is_on_cpu else 1
-    if store.meta("stacks") is None:
-        store.set_meta(stacks=divide(plan.trials, missing, how.memory, workers), memory=how.memory)
-    progress.begin(len(plan.trials), len(plan.trials) - len(missing), max(s.steps for s in plan.settings))
+    divided = _divided(plan, store, env, progress, how)
+    updates = sum(plan.trials[position].setting.steps for position in missing)
+    progress.begin(len(plan.trials), len(plan.trials) - len(missing), updates)
     training = Training(plan, store, progress, fail_fast=how.fail_fast)
     try:
         with _torch_as(env["threads"], plan):
-            training.run(store.meta("stacks"), workers)
+            training.run(divided.stacks, divided.at_once)
     except BaseException:
         with contextlib.suppress(WinitError):
             store.write_status("interrupted")
         raise
+
+
+def _divided(plan: Plan, store: Store, env: dict[str, Any], progress: Progress, how: How) -> Division:
+    """The stacks that the run was started with, else those that its budget and threads give; recorded either way."""
+    missing, has_begun = store.unfinished(), store.has_begun()
+    kept = {key: store.meta(key) for key in ("stacks", "stacks_at_once", "memory")} if has_begun else None
+    budget = env.get("memory_budget_bytes", MEMORY)
+    divided = division(plan, missing, budget, env["threads"], kept)
+    said = left_aside(how.memory, divided.budget) if has_begun else too_large(plan, missing, divided.budget)
+    if said:
+        progress.note(said)
+    store.set_meta(**divided.facts(), halved=store.meta("halved", []) if has_begun else [])
+    return divided
 
 
 @contextlib.contextmanager
@@ -212,7 +223,7 @@ def _write_tables(plan: Plan, store: Store, progress: Progress) -> None:
     write_json(store.directory / "env.json", store.meta("env"))
     for text in store.export():
         progress.note(text)
-    trials = read_run(store.directory).trials
+    trials = read_trials(store.directory)
     against_baseline = comparisons(trials, plan.labels, plan.config.base.baseline)
     for name, table in (("summary", summarize(trials, plan.labels)), ("comparisons", against_baseline)):
         write_csv(store.directory / f"{name}.csv", list(table.columns), table.itertuples(index=False))

@@ -132,7 +132,8 @@ class Setting:
 
     def identity(self, entry: SchemeEntry, lr: float, seed: int) -> str:
         """SHA-256 over everything that the training of one trial depends on and a user chose."""
-        train = self.train.model_dump(exclude={"lr", "epochs"} | (set() if self.train.loss else {"loss"}))
+        unset = {key for key in ("loss", "nesterov") if getattr(self.train, key) is None}
+        train = self.train.model_dump(exclude={"lr", "epochs"} | unset)
         parts = {
             "format": FORMAT,
             "model": self.experiment.model.flat(),

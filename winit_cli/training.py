@@ -29,11 +29,14 @@ Records = Generator[list[tuple[int, Record]], None, None]
 class Progress(Protocol):
     """Who is told how a run goes on."""
 
-    def begin(self, trials: int, done: int, steps: int) -> None:
-        """``trials`` in all, ``done`` of them already; ``steps`` updates for each of the others."""
+    def begin(self, trials: int, done: int, updates: int) -> None:
+        """``trials`` in all, ``done`` of them already; ``updates`` of all the others."""
 
-    def advance(self, steps: int) -> None:
+    def advance(self, updates: int) -> None:
         """That many more updates were made."""
+
+    def spare(self, updates: int) -> None:
+        """That many updates need not be made: those behind a checkpoint, or what is left of a trial that ended."""
 
     def trial_done(self, trial: Trial, status: str) -> None:
         """A trial ended."""
@@ -53,7 +56,6 @@ class Job:
     records: Records
     timer: Timer
     began: float
-    step: int
 
 
 class Training:
@@ -63,6 +65,7 @@ class Training:
         self.plan, self.store, self.progress, self.fail_fast = plan, store, progress, fail_fast
         self.cadence = Cadence(plan.config.base.general.checkpoint_seconds)
         self.failed = False
+        self._told: dict[int, int] = {}
         self._on_device: dict[str, Dataset] = {}
 
     def run(self, stacks: list[list[int]], workers: int) -> None:
@@ -104,9 +107,11 @@ class Training:
         done = [position not in unfinished for position in positions]
         kept = [None if ended else self.store.checkpoint(p) for p, ended in zip(positions, done, strict=True)]
         steps = {None if k is None else k.step for k, ended in zip(kept, done, strict=True) if not ended}
-        step = steps.pop() if len(steps) == 1 else None
-        if step is None:  # a checkpoint of some is of no use to the others
+        if len(steps) > 1:  # a checkpoint of some is of no use to the others
             kept = [None] * len(kept)
+        for position, of_one in zip(positions, kept, strict=True):
+            if of_one:
+                self._tell(position, of_one.step, self.progress.spare)
         checkpoints = [Checkpoint(k.step, [Packed(*array) for array in k.arrays]) if k else None for k in kept]
         timer = Timer(self.cadence)
         data = self._data(trials[0])
@@ -115,12 +120,12 @@ class Training:
         else:
             records = ([(0, record)] for record in train_trial(trials[0], data, checkpoints[0], timer.is_due))
         spent = max((k.seconds for k in kept if k), default=0.0) * len(positions)
-        return Job(positions, done, kept, records, timer, time.perf_counter() - spent, step or 0)
+        return Job(positions, done, kept, records, timer, time.perf_counter() - spent)
 
     def _take(self, job: Job, records: list[tuple[int, Record]]) -> None:
         """Enter what a job yields, and commit when it is time."""
         seconds = (time.perf_counter() - job.began) / len(job.positions)
-        step, ended = job.step, []
+        ended = []
         for place, record in records:
             position = job.positions[place]
             if job.done[place]:
@@ -129,12 +134,10 @@ class Training:
                 self._started(job, place, record)
             elif isinstance(record, Chunk):
                 self.store.chunk(position, record, seconds)
-                self.progress.advance(record.step - job.step)
-                step = record.step
+                self._tell(position, record.step, self.progress.advance)
             else:
                 self.store.finish(position, record, seconds)
                 ended.append((place, record.status))
-        job.step = step
         if job.timer.is_waiting:
             self.store.commit(job.positions)
             job.timer.committed()
@@ -142,7 +145,18 @@ class Training:
             self.store.commit([job.positions[place] for place, _ in ended])
         for place, status in ended:
             job.done[place] = True
+            self._tell_end(job.positions[place])
             self.progress.trial_done(self.plan.trials[job.positions[place]], status)
+
+    def _tell(self, position: int, step: int, how: Callable[[int], None]) -> None:
+        """Report the updates of a trial up to a step; a stack that starts over has reported some of them already."""
+        more = step - self._told.get(position, 0)
+        if more > 0:
+            self._told[position] = step
+            how(more)
+
+    def _tell_end(self, position: int) -> None:
+        self._tell(position, self.plan.trials[position].setting.steps, self.progress.spare)
 
     def _started(self, job: Job, place: int, record: Started) -> None:
         kept, position = job.kept[place], job.positions[place]
@@ -164,6 +178,7 @@ class Training:
             return halves
         for position in left:
             self.store.fail(position, _reason(error))
+            self._tell_end(position)
             self.progress.trial_done(self.plan.trials[position], "failed")
         self.failed = True
         return []

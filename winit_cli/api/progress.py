@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from winit_cli.cli import progress as command_line
+from winit_cli.cli.tally import Tally
 from winit_cli.cli.terminal import Terminal
 from winit_cli.plan import Trial
 from winit_cli.training import Progress
@@ -24,22 +25,24 @@ class Notebook:
         self.display, self.show = display, show
         self.handle = display(show(""), display_id=True)
         self.notes: list[str] = []
-        self.total = self.done = self.steps = 0
-        self.began = self.shown = time.perf_counter()
+        self.tally = Tally()
+        self.shown = time.perf_counter()
 
-    def begin(self, trials: int, done: int, steps: int) -> None:
-        self.total, self.done = trials, done
-        self.began = time.perf_counter()
+    def begin(self, trials: int, done: int, updates: int) -> None:
+        self.tally.begin(trials, done, updates)
         self.draw()
 
-    def advance(self, steps: int) -> None:
-        self.steps += steps
+    def advance(self, updates: int) -> None:
+        self.tally.made += updates
         if time.perf_counter() - self.shown > EVERY_SECONDS:
             self.draw()
 
+    def spare(self, updates: int) -> None:
+        self.tally.spared += updates
+
     def trial_done(self, trial: Trial, status: str) -> None:
-        self.done += 1
-        if self.done == self.total:
+        self.tally.done += 1
+        if self.tally.done == self.tally.trials:
             self.draw()
 
     def note(self, text: str) -> None:
@@ -49,10 +52,10 @@ class Notebook:
     def draw(self) -> None:
         """Show how far it is."""
         self.shown = time.perf_counter()
-        speed = self.steps / max(self.shown - self.began, 1e-9)
-        bar = f'<progress value="{self.done}" max="{max(self.total, 1)}"></progress>'
-        text = f"{bar} {self.done} of {self.total} trials, {speed:,.0f} trial-steps/s"
-        self.handle.update(self.show("<br>".join([*self.notes, text] if self.total else self.notes)))
+        tally = self.tally
+        bar = f'<progress value="{tally.passed}" max="{max(tally.updates, 1)}"></progress>'
+        lines = [*self.notes, f"{bar} {tally}"] if tally.trials else self.notes
+        self.handle.update(self.show("<br>".join(lines)))
 
 
 @contextmanager

@@ -15,12 +15,14 @@ from winit_cli.cli.options import (
     Fresh,
     Json,
     Loss,
+    Memory,
     NoColor,
     Plugin,
     Quiet,
     Results,
     Settings,
     TakeOver,
+    parse_memory,
 )
 from winit_cli.cli.terminal import Terminal
 from winit_cli.errors import UsageError
@@ -49,6 +51,7 @@ def compare(
     results: Results = RESULTS,
     device: Device = "auto",
     engine: Engine = None,
+    memory: Memory = None,
     fresh: Fresh = False,
     fail_fast: FailFast = False,
     take_over: TakeOver = False,
@@ -65,9 +68,10 @@ def compare(
     terminal = Terminal(json, quiet, no_color)
     given = {"model": model, "data": data, "train.lr": lr, "seeds": seeds}
     given |= {} if steps is None else {"train.steps": steps}
+    how = How(fresh, fail_fast, take_over, parse_memory(memory))
     with plugged(plugin, model, loss):
         config = resolve(document(schemes, given), Changes(settings, engine, loss=loss))
-        result, failed = execute(config, terminal, results, device, How(fresh, fail_fast, take_over))
+        result, failed = execute(config, terminal, results, device, how)
     terminal.document(result)
     if failed:
         raise SystemExit(1)

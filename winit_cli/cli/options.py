@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from winit_cli.sizes import parse_size
+
 Settings = Annotated[
     list[str],
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a value of the config: -s train.lr=0.1"),
@@ -14,6 +16,14 @@ Settings = Annotated[
 Results = Annotated[Path, typer.Option("--results", envvar="WINIT_RESULTS", help="Directory that holds the runs.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="auto, stacked or serial; default: the config's.")]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="What all stacks that train at once may take: 512MiB, 8GiB, 8GB, bytes; default: 8GiB.",
+    ),
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Train everything again, in a sibling directory.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first trial that fails.")]
 TakeOver = Annotated[
@@ -34,3 +44,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes."
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours (as does NO_COLOR).")]
 
 RESULTS = Path("results")
+
+
+def parse_memory(text: str | None) -> int | None:
+    """The bytes that ``--memory`` asks for."""
+    return None if text is None else parse_size(text, "--memory")

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
+from rich.progress import BarColumn, Progress, TextColumn
 
+from winit_cli.cli.tally import Tally
 from winit_cli.cli.terminal import Terminal
 from winit_cli.visible import visible
 
 if TYPE_CHECKING:
     from winit_cli.plan import Trial
 
-LINES = 10  # plain lines per run
-
-
-class _Speed(ProgressColumn):
-    """Trial-steps per second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.fields.get('speed', 0):,.0f} steps/s")
+BAR = 15  # letters; with what is said beside it under 80
 
 
 class Reporter:
@@ -35,32 +27,28 @@ class Reporter:
     def __init__(self, terminal: Terminal, bar: Progress | None) -> None:
         self.terminal = terminal
         self.bar = bar
-        self.total = self.done = self.first = self.steps = 0
-        self.began = time.perf_counter()
-        self.task = bar.add_task("trials", total=None) if bar else None
+        self.tally = Tally()
+        self.tenths = 0  # of the updates, that were told in plain lines
+        self.task = bar.add_task("", total=None) if bar else None
 
-    def begin(self, trials: int, done: int, steps: int) -> None:
-        self.total, self.done, self.first = trials, done, done
-        self.began = time.perf_counter()
-        if self.bar and self.task is not None:
-            self.bar.update(self.task, total=trials, completed=done)
+    def begin(self, trials: int, done: int, updates: int) -> None:
+        self.tally.begin(trials, done, updates)
+        if self.bar is None:
+            self.terminal.note(f"{trials - done} trials to train, {updates:,} trial-steps")
         else:
-            self.terminal.note(f"{trials - done} trials of {steps} steps to train")
+            self._show()
 
-    def advance(self, steps: int) -> None:
-        self.steps += steps
-        if self.bar and self.task is not None:
-            self.bar.update(self.task, speed=self.steps / (time.perf_counter() - self.began))
+    def advance(self, updates: int) -> None:
+        self.tally.made += updates
+        self._show()
+
+    def spare(self, updates: int) -> None:
+        self.tally.spared += updates
+        self._show()
 
     def trial_done(self, trial: Trial, status: str) -> None:
-        self.done += 1
-        if self.bar and self.task is not None:
-            self.bar.update(self.task, completed=self.done, description=trial.label[:30])
-        elif self._line_due():
-            seconds = time.perf_counter() - self.began
-            left = seconds / (self.done - self.first) * (self.total - self.done)
-            speed = self.steps / seconds
-            self.terminal.note(f"{self.done}/{self.total} trials, {speed:,.0f} trial-steps/s, about {left:.0f} s left")
+        self.tally.done += 1
+        self._show()
 
     def note(self, text: str) -> None:
         if self.bar:
@@ -69,9 +57,18 @@ class Reporter:
         else:
             self.terminal.note(text)
 
+    def _show(self) -> None:
+        tally = self.tally
+        if self.bar and self.task is not None:
+            self.bar.update(self.task, total=tally.updates, completed=tally.passed, description=str(tally))
+        elif self._line_due():
+            self.tenths = tally.tenths()
+            self.terminal.note(str(tally))
+
     def _line_due(self) -> bool:
-        share = max(1, (self.total - self.first) // LINES)
-        return self.done == self.total or (self.done - self.first) % share == 0
+        """At every tenth; at the last not before the trials are done, which takes an evaluation more."""
+        tenths, tally = self.tally.tenths(), self.tally
+        return tenths > self.tenths and (tenths < 10 or tally.done == tally.trials)
 
 
 @contextmanager
@@ -81,8 +78,7 @@ def reporting(terminal: Terminal) -> Iterator[Reporter]:
     if terminal.quiet or not console.is_terminal:
         yield Reporter(terminal, None)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn())
-    bar = Progress(*columns, console=console, transient=True)
+    bar = Progress(BarColumn(BAR), TextColumn("{task.description}"), console=console, transient=True)
     with suppress(OSError):
         bar.start()
     try:

@@ -18,6 +18,7 @@ from winit_cli.cli.options import (
     Fresh,
     Json,
     Loss,
+    Memory,
     Model,
     NoColor,
     Plugin,
@@ -25,6 +26,7 @@ from winit_cli.cli.options import (
     Results,
     Settings,
     TakeOver,
+    parse_memory,
 )
 from winit_cli.cli.terminal import Terminal, prints_aside
 
@@ -48,6 +50,7 @@ def run(
     results: Results = RESULTS,
     device: Device = "auto",
     engine: Engine = None,
+    memory: Memory = None,
     fresh: Fresh = False,
     fail_fast: FailFast = False,
     take_over: TakeOver = False,
@@ -61,9 +64,9 @@ def run(
     from winit_cli.runner import How
 
     terminal = Terminal(json, quiet, no_color)
+    how = How(fresh, fail_fast, take_over, parse_memory(memory))
     with plugged(plugin, model, loss):
         loaded = [load(text, Changes(settings, engine, model, loss)) for text in configs]
-        how = How(fresh, fail_fast, take_over)
         documents = [execute(config, terminal, results, device, how) for config in loaded]
     terminal.document(documents[0][0] if len(documents) == 1 else [document for document, _ in documents])
     if any(failed for _, failed in documents):
@@ -77,6 +80,7 @@ def execute(config: Config, terminal: Terminal, results: Path, device: str, how:
     from winit_cli.cli.sources import spoken_notes
     from winit_cli.environment import resolve_device
     from winit_cli.plan import make_plan
+    from winit_cli.report.notices import halved
     from winit_cli.runner import run_plan
     from winit_cli.store.frames import read_run
 
@@ -93,6 +97,8 @@ def execute(config: Config, terminal: Terminal, results: Path, device: str, how:
     if result.was_complete:
         terminal.note("complete already; nothing to train (--fresh trains it again)")
     frames = read_run(result.directory)
+    if not result.was_complete and halved(frames):
+        terminal.note(halved(frames))
     if not terminal.json:
         standing.show(terminal, frames)
         hint = escape(f"(plots and tables: {_report_command(results, result.directory.name)})")

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from winit_cli.errors import brief
 from winit_cli.schemes.recipe import Recipe
-from winit_cli.tables import NonNegativeInt, NonNegativeNumber, Number, PositiveInt, PositiveNumber, Strict
+from winit_cli.tables import Flag, NonNegativeInt, NonNegativeNumber, Number, PositiveInt, PositiveNumber, Strict
 
 # files of these names, with any ending, are devices on Windows
 RESERVED = re.compile(r"([Cc][Oo][Nn]|[Pp][Rr][Nn]|[Aa][Uu][Xx]|[Nn][Uu][Ll]|([Cc][Oo][Mm]|[Ll][Pp][Tt])[0-9])(\.|$)")
@@ -66,6 +66,7 @@ class Train(Strict):
     optimizer: Optimizer = "sgd"
     lr: Rates = (0.05,)
     momentum: Annotated[Number, Field(ge=0, lt=1)] | None = None
+    nesterov: Flag | None = None
     weight_decay: NonNegativeNumber | None = None
     betas: tuple[Beta, Beta] | None = None
     batch_size: PositiveInt = 64
@@ -83,6 +84,10 @@ class Train(Strict):
             raise ValueError(f"momentum goes with sgd and rmsprop, not with {self.optimizer}; use betas")
         if self.betas is not None and self.optimizer not in ("adam", "adamw"):
             raise ValueError(f"betas go with adam and adamw, not with {self.optimizer}; use momentum")
+        if self.nesterov and self.optimizer != "sgd":
+            raise ValueError(f"nesterov goes with sgd, not with {self.optimizer}; remove it")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0; add e.g. momentum: 0.9, or remove it")
         return self
 
 

@@ -22,7 +22,10 @@ def make_optimizer(
     betas = train.betas or (0.9, 0.999)
     momentum = train.momentum or 0.0
     if train.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr, momentum=momentum, weight_decay=decay, fused=one_kernel)
+        nesterov = train.nesterov or False
+        return torch.optim.SGD(
+            parameters, lr, momentum=momentum, weight_decay=decay, nesterov=nesterov, fused=one_kernel
+        )
     if train.optimizer == "rmsprop":
         return torch.optim.RMSprop(parameters, lr, momentum=momentum, weight_decay=decay)
     kind = torch.optim.Adam if train.optimizer == "adam" else torch.optim.AdamW

@@ -12,7 +12,7 @@ from winit_cli.store.frames import RunFrames
 
 def notices(run: RunFrames) -> list[str]:
     """Warnings and remarks in the order of their weight."""
-    found = [_partial(run.status), *_copied(run.trials)]
+    found = [_partial(run.status), halved(run), *_copied(run.trials)]
     return [text for text in found if text]
 
 
@@ -25,6 +25,17 @@ def _partial(status: dict[str, Any]) -> str:
     return (
         f"This run is not whole: its state is {status.get('state', 'unknown')} ({listed or 'no trials'}). "
         "Every number here is over the trials that finished; run the same command again to complete it."
+    )
+
+
+def halved(run: RunFrames) -> str:
+    """What is said of stacks that ran out of memory."""
+    if not run.halved:
+        return ""
+    listed = ", then ".join(run.halved)
+    return (
+        f"On the way {listed}. A stack of another size may change the last digits, so a fresh run need not give the "
+        "same bytes; with a smaller --memory it would not have to be divided on the way."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ class RunFrames:
     """One run on disk; tables have the columns of its CSV files, blank cells are NaN or None.
 
     ``units`` holds some first-layer units per trial: ``values`` is a float32 array of shape
-    (units, height, width) or (units, length), ``moment`` is ``start`` or ``end``.
+    (units, height, width) or (units, length), ``moment`` is ``start`` or ``end``. ``halved`` says in words which stacks
+    ran out of memory.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class RunFrames:
     init: DataFrame
     timings: DataFrame
     units: DataFrame
+    halved: list[str] = field(default_factory=list)
 
     @property
     def weights(self) -> list[str]:
@@ -61,7 +63,13 @@ def read_run(path: Path) -> RunFrames:
         frames = {name: pd.read_sql_query(query, connection) for name, query in QUERIES.items()}
         frames["units"] = _with_arrays(frames["units"])
         facts: dict[str, Any] = {key: meta[key] for key in ("config", "env", "status", "data", "labels")} | frames
-        return RunFrames(path, **facts)
+        return RunFrames(path, **facts, halved=meta.get("halved", []))
+
+
+def read_trials(path: Path) -> DataFrame:
+    """The trials of a run alone, whose curves and gradients may be millions of rows."""
+    with reading(path) as connection:
+        return pd.read_sql_query(QUERIES["trials"], connection)
 
 
 def _with_arrays(units: DataFrame) -> DataFrame:

@@ -11,6 +11,7 @@ from winit_cli.errors import StorageError, UsageError, known
 from winit_cli.store.digest import damaged_trials
 from winit_cli.store.lock import live_owner
 from winit_cli.store.reading import FILE, facts_of, has_digests, reading
+from winit_cli.store.schema import BEGUN
 from winit_cli.store.store import DONE
 
 
@@ -49,6 +50,14 @@ def run_facts(path: Path) -> dict[str, Any]:
     with contextlib.suppress(StorageError), reading(path, wait=10) as connection:
         return facts_of(connection)
     return {}
+
+
+def begun_facts(path: Path) -> dict[str, Any] | None:
+    """What the store says of a run in which training has begun; ``None`` where there is none."""
+    with contextlib.suppress(StorageError), reading(path, wait=10) as connection:
+        if connection.execute(BEGUN).fetchone():
+            return facts_of(connection)
+    return None
 
 
 def state_of(path: Path, facts: Mapping[str, Any]) -> str:

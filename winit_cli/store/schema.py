@@ -42,6 +42,11 @@ CREATE TABLE IF NOT EXISTS checkpoints (
     PRIMARY KEY (trial_id, position)
 );
 """
+# whether any trial was finished here, not copied, or has a checkpoint
+BEGUN = (
+    "SELECT 1 FROM trials WHERE status IN ('ok','diverged') AND copied_from IS NULL "
+    "UNION ALL SELECT 1 FROM checkpoints LIMIT 1"
+)
 FORMAT = 2  # of the file, in its user_version; files of the first format have 0 there and no digests
 
 TABLES = ("trials", "curves", "gradients", "init", "timings")

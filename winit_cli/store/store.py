@@ -15,7 +15,7 @@ from winit_cli.store.digest import META_KEY, damaged_trials, is_meta_whole, meta
 from winit_cli.store.files import CURE, refusals, sqlite_uri, write_csv, write_json
 from winit_cli.store.lock import Owner, owner_of, record_of, taken_over
 from winit_cli.store.reading import FILE, WAIT_SECONDS, check_format, unreadable
-from winit_cli.store.schema import DETAILS, FINALS, FORMAT, QUERIES, SQL, TABLES, Kept, Rows
+from winit_cli.store.schema import BEGUN, DETAILS, FINALS, FORMAT, QUERIES, SQL, TABLES, Kept, Rows
 
 if TYPE_CHECKING:
     from winit_cli.engine.records import Array, Chunk, Finished, Started
@@ -98,11 +98,7 @@ class Store:
 
     def has_begun(self) -> bool:
         """Whether any trial was finished here, not copied, or has a checkpoint."""
-        rows = self._read(
-            "SELECT 1 FROM trials WHERE status IN ('ok','diverged') AND copied_from IS NULL "
-            "UNION ALL SELECT 1 FROM checkpoints LIMIT 1"
-        )
-        return bool(rows)
+        return bool(self._read(BEGUN))
 
     def failures(self) -> list[str]:
         """Why trials failed, in words."""
