@@ -32,6 +32,9 @@ class _Clock:
     def advance(self, steps: int) -> None:
         self.first = self.first or time.perf_counter()
 
+    def spare(self, updates: int) -> None:
+        pass
+
     def trial_done(self, trial: Trial, status: str) -> None:
         pass
 

@@ -92,7 +92,7 @@ def _at_once(plan: Plan, missing: Sequence[int], budget: int, threads: int) -> i
     """A stack for each thread, or as many as fit with a trial each."""
     if plan.engine == "serial" or not plan.is_on_cpu:
         return 1
-    return max(1, min(threads, budget // max(1, _largest_trial(plan, missing))))
+    return max(1, min(threads, len(missing), budget // max(1, _largest_trial(plan, missing))))
 
 
 def _largest_trial(plan: Plan, missing: Sequence[int]) -> int:

@@ -68,13 +68,12 @@ def _train_trial(
     for step in range(start, steps + 1):
         _reseed(setting, seed, "evaluate", step)
         if tape.tests(step):
-            for split, part in held_out(data).items():
-                tape.point(step, split, *_of_one(evaluate(model, part, scoring, precision)))
-        if step == steps:  # before the batch below, whose forward pass would move batch-norm statistics
-            finals = {
-                split: evaluate(model, part, scoring, precision) for split, part in measured_at_the_end(data).items()
-            }
-            tape.watch(step, [final[0].unsqueeze(0) for final in finals.values()])
+            scores = {split: evaluate(model, part, scoring, precision) for split, part in held_out(data).items()}
+            for split, score in scores.items():
+                tape.point(step, split, *_of_one(score))
+            if step == steps:  # before the batch below, whose forward pass would move batch-norm statistics
+                finals = {"train": evaluate(model, first_examples(data), scoring, precision), **scores}
+                tape.watch(step, [final[0].unsqueeze(0) for final in finals.values()])
         index = next(order)
         x, y = data.train.x[index], data.train.y[index]
         _reseed(setting, seed, "step", step)
@@ -137,10 +136,9 @@ def held_out(data: Dataset) -> dict[Split, Part]:
     return {"test": data.test} if data.val is None else {"val": data.val, "test": data.test}
 
 
-def measured_at_the_end(data: Dataset) -> dict[Split, Part]:
-    """The first 5,000 training examples and the held-out parts."""
-    first = Part(data.train.x[:FINAL_TRAIN_EXAMPLES], data.train.y[:FINAL_TRAIN_EXAMPLES])
-    return {"train": first, **held_out(data)}
+def first_examples(data: Dataset) -> Part:
+    """The training examples that a trial is measured on at its end."""
+    return Part(data.train.x[:FINAL_TRAIN_EXAMPLES], data.train.y[:FINAL_TRAIN_EXAMPLES])
 
 
 def finished(

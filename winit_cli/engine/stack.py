@@ -19,7 +19,7 @@ from winit_cli.engine.flat import Flat
 from winit_cli.engine.initial import initialized
 from winit_cli.engine.optimizer import StackOptimizer
 from winit_cli.engine.records import Checkpoint, Finished, Split, Started
-from winit_cli.engine.serial import finished, held_out, measured_at_the_end
+from winit_cli.engine.serial import finished, first_examples, held_out
 from winit_cli.engine.tape import Tape, surely_finite
 from winit_cli.engine.units import first_units
 from winit_cli.models.lift import lift
@@ -66,11 +66,12 @@ class Stack:
         """Losses and gradients after ``step`` updates."""
         tape = self.tape
         if tape.tests(step):
-            for split, part in held_out(self.data).items():
-                tape.point(step, split, *self._evaluate(part))
-        if step == self.steps:  # before the batch below, whose forward pass would move batch-norm statistics
-            self.finals = {split: self._evaluate(part) for split, part in measured_at_the_end(self.data).items()}
-            tape.watch(step, [loss for loss, _ in self.finals.values()])
+            scores = {split: self._evaluate(part) for split, part in held_out(self.data).items()}
+            for split, score in scores.items():
+                tape.point(step, split, *score)
+            if step == self.steps:  # before the batch below, whose forward pass would move batch-norm statistics
+                self.finals = {"train": self._evaluate(first_examples(self.data)), **scores}
+                tape.watch(step, [loss for loss, _ in self.finals.values()])
         x, y = self._batch()
         with autocast(self.precision, x.device.type):
             out = self.model(x)
