@@ -110,6 +110,8 @@ class Setting:
             return f"model {self.model.name} is code from outside"
         if self.loss.stacked is None:
             return f"loss {self.loss.name} has no form for many trials"
+        if self.experiment.general.precision == "bf16" and self.model.name in ("lstm", "gru", "rnn"):
+            return f"{self.model.name} has no form for many trials with precision bf16"
         with torch.device("meta"):
             layer = without_twin(self.model.build(self.task, **self.experiment.model.options))
         return f"its layer {layer} has no form for many trials" if layer else None

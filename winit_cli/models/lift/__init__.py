@@ -15,7 +15,7 @@ from winit_cli.models.lift.conv import GroupedConv, LoopedConv
 from winit_cli.models.lift.linear import StackedLinear
 from winit_cli.models.lift.mlp import ACTIVATIONS, StackedMLP
 from winit_cli.models.lift.norm import StackedBatchNorm, StackedGroupNorm, StackedLayerNorm
-from winit_cli.models.lift.recurrent import StackedRecurrent
+from winit_cli.models.lift.recurrent import LoneLSTM, StackedRecurrent
 from winit_cli.models.lift.twin import Run
 from winit_cli.models.mlp import MLP
 
@@ -43,6 +43,8 @@ def lift(models: Sequence[nn.Module], runs: Sequence[Run], *, batched: bool) -> 
     dimensions.
     """
     twins = BATCHED if batched else LOOPED
+    if type(models[0]) is nn.LSTM and len(models) == 1 and not batched:
+        return LoneLSTM(models, runs)
     if type(models[0]) in twins:
         return twins[type(models[0])](models, runs)
     lifted = copy.copy(models[0])
