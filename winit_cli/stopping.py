@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import signal
 import threading
@@ -25,16 +26,19 @@ class Timer:
         self.cadence = cadence
         self.is_waiting = False  # for a commit
         self.handed_over = False  # the checkpoint that a signal asked for
+        self.parent: int | None = None  # whose child asks; it has no reason to live on alone
         self._last = self._asked = time.monotonic()
         self._cost = 0.0
 
     def is_due(self) -> bool:
         """Whether the job should hand out a checkpoint now."""
+        if self.parent is not None and os.getppid() != self.parent:
+            os._exit(1)
         now = time.monotonic()
-        if self.cadence.signal is None and now - self._last < max(self.cadence.seconds, COST * self._cost):
+        if not self.cadence.is_asked and now - self._last < max(self.cadence.seconds, COST * self._cost):
             return False
         self.is_waiting, self._asked = True, now
-        self.handed_over = self.cadence.signal is not None
+        self.handed_over = self.cadence.is_asked
         return True
 
     def committed(self) -> None:
@@ -50,6 +54,12 @@ class Cadence:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.signal: int | None = None
+        self._shared = mmap.mmap(-1, 1)  # with the processes that train
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a signal has asked the run to stop; children see it too."""
+        return self._shared[0] != 0
 
     def stop_if_asked(self) -> None:
         """End the run if a signal has come; everything up to here must be committed."""
@@ -79,6 +89,7 @@ class Cadence:
         if self.signal is not None:
             _end(number)
         self.signal = number
+        self._shared[0] = 1
         with contextlib.suppress(OSError):  # not through sys.stderr, which may be in the middle of a line
             os.write(2, b"\nwinit: stopping at the next update; once more stops at once\n")
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import Protocol
-
-import torch
+from typing import Protocol, cast
 
 from winit_cli.data.dataset import Dataset, Part
 from winit_cli.engine.records import Checkpoint, Chunk, Packed, Started
 from winit_cli.engine.serial import train_trial
 from winit_cli.engine.stacked import Record, train_stack
 from winit_cli.errors import StorageError, Terminated, WinitError
-from winit_cli.foreign import described, place_of
 from winit_cli.plan import Plan, Trial
 from winit_cli.stopping import Cadence, Timer
 from winit_cli.store.schema import Kept
 from winit_cli.store.store import Store
+from winit_cli.workers import job_error, side_by_side
 
 Records = Generator[list[tuple[int, Record]], None, None]
 
@@ -77,15 +73,16 @@ class Training:
         waiting = deque(stack for stack in stacks if unfinished & set(stack))
         with self.cadence.signals(), side_by_side(workers) as pool:
             while waiting or pool.running:
-                while waiting and pool.is_free and not self._stops:
+                while waiting and pool.running < pool.workers and not self._stops:
                     pool.start(self._job(waiting.popleft(), unfinished))
                 if not pool.running:
                     break
-                job, outcome = pool.next()
+                found, outcome = pool.next()
+                job = cast(Job, found)
                 try:
                     records = outcome()
                     if records is not None:
-                        self._take(job, records)
+                        self._take(job, cast("list[tuple[int, Record]]", records))
                         if self.cadence.signal is None or not job.timer.handed_over:
                             pool.resume(job)
                 except (WinitError, Terminated):
@@ -168,7 +165,8 @@ class Training:
     def _failed(self, job: Job, error: BaseException) -> list[list[int]]:
         """What to try instead: the halves of a stack that was out of memory. The trials of others have failed."""
         left = [position for position, done in zip(job.positions, job.done, strict=True) if not done]
-        if _is_memory(error) and len(left) > 1:
+        why = job_error(error)
+        if why.is_memory and len(left) > 1:
             text = f"a stack of {len(job.positions)} trials ran out of memory and is trained as two"
             self.progress.note(text)
             halves = [left[: len(left) // 2], left[len(left) // 2 :]]
@@ -177,7 +175,7 @@ class Training:
             self.store.set_meta(stacks=[*stacks, *halves], halved=[*self.store.meta("halved", []), text])
             return halves
         for position in left:
-            self.store.fail(position, _reason(error))
+            self.store.fail(position, why.reason)
             self._tell_end(position)
             self.progress.trial_done(self.plan.trials[position], "failed")
         self.failed = True
@@ -188,64 +186,6 @@ class Training:
         if data.fingerprint not in self._on_device:
             self._on_device = {data.fingerprint: _to(data, trial.setting.device)}
         return self._on_device[data.fingerprint]
-
-
-class Pool:
-    """Runs jobs side by side, each up to what it yields next."""
-
-    def __init__(self, workers: int, threads: ThreadPoolExecutor | None) -> None:
-        self.workers, self.running = workers, 0
-        self._threads = threads
-        self._futures: dict[Future[list[tuple[int, Record]] | None], Job] = {}
-        self._here: Job | None = None
-
-    @property
-    def is_free(self) -> bool:
-        """Whether one more job can run."""
-        return self.running < self.workers
-
-    def start(self, job: Job) -> None:
-        """Begin or go on with a job."""
-        self.running += 1
-        if self._threads is None:
-            self._here = job
-        else:
-            self._futures[self._threads.submit(next, job.records, None)] = job
-
-    resume = start
-
-    def next(self) -> tuple[Job, Callable[[], list[tuple[int, Record]] | None]]:
-        """Wait for a job; returns it with what gives the records that it yields, or ``None`` at its end, or raises
-        what it raised."""
-        self.running -= 1
-        if self._here is not None:
-            job, self._here = self._here, None
-            return job, lambda: next(job.records, None)
-        ready, _ = wait(self._futures, return_when=FIRST_COMPLETED)
-        future = ready.pop()
-        return self._futures.pop(future), future.result
-
-
-@contextlib.contextmanager
-def side_by_side(workers: int) -> Iterator[Pool]:
-    """A pool of threads with one thread of torch each; one worker is the caller, with the threads that torch has."""
-    if workers == 1:
-        yield Pool(1, None)
-        return
-    torch.set_num_threads(1)
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
-        yield Pool(workers, threads)
-
-
-def _is_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
-
-
-def _reason(error: BaseException) -> str:
-    """Why a trial failed, in words, with the line of a user's code."""
-    said = "out of memory; use a smaller model, batch or data set" if _is_memory(error) else described(error)
-    place = place_of(error)
-    return f"{place}: {said}" if place else said
 
 
 def _begins_otherwise(trial: Trial, store: Store) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -44,7 +44,7 @@ def lift(models: Sequence[nn.Module], runs: Sequence[Run], *, batched: bool) -> 
     """
     twins = BATCHED if batched else LOOPED
     if type(models[0]) is nn.LSTM and len(models) == 1 and not batched:
-        return LoneLSTM(models, runs)
+        return LoneLSTM(cast("Sequence[nn.LSTM]", models), runs)
     if type(models[0]) in twins:
         return twins[type(models[0])](models, runs)
     lifted = copy.copy(models[0])
