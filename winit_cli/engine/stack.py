@@ -52,8 +52,8 @@ class Stack:
         assert named == [record.param for record in self.started[0].init]
         self.optimizer = StackOptimizer(self.flat, setting.train, [trial.lr for trial in trials])
         self.seeds = list(dict.fromkeys(trial.seed for trial in trials))
-        self.seed_of_run = torch.tensor([self.seeds.index(trials[start].seed) for start, _ in runs])
-        self.seed_of_trial = torch.tensor([self.seeds.index(trial.seed) for trial in trials])
+        self.seed_of_run = self._places([trials[start].seed for start, _ in runs])
+        self.seed_of_trial = self._places([trial.seed for trial in trials])
         self.orders = self._orders(0)
         self.tape = Tape(len(trials), self.steps, setting.every, setting.test_every, setting.device)
         self.before = torch.zeros(len(trials))
@@ -149,19 +149,18 @@ class Stack:
                     block[place] = 0
             self.optimizer.forget(place)
 
+    def _places(self, seeds: Sequence[int]) -> Tensor | None:
+        """Where the seeds stand among all; ``None`` if each stands at its own place."""
+        return None if list(seeds) == self.seeds else torch.tensor([self.seeds.index(seed) for seed in seeds])
+
     def _orders(self, start: int) -> list[Iterator[Tensor]]:
         examples, batch_size = len(self.data.train.x), self.setting.train.batch_size
         return [batches(seed, examples, batch_size, start) for seed in self.seeds]
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         """The next inputs (G, B, …), which the trials of a run share, and targets (S, B, …)."""
-        index = torch.stack([next(order) for order in self.orders])
-        x, y = self.data.train.x, self.data.train.y
-        own, targets = index[self.seed_of_run], index[self.seed_of_trial]
-        return (
-            x.index_select(0, own.flatten()).view(*own.shape, *x.shape[1:]),
-            y.index_select(0, targets.flatten()).view(*targets.shape, *y.shape[1:]),
-        )
+        index = torch.stack([next(order) for order in self.orders]).to(self.setting.device, non_blocking=True)
+        return _taken(self.data.train.x, index, self.seed_of_run), _taken(self.data.train.y, index, self.seed_of_trial)
 
     def _evaluate(self, part: Part) -> Scores:
         """Losses (S,) and accuracies (S,) over a whole part in evaluation mode, in double precision."""
@@ -184,6 +183,12 @@ def runs_of(seeds: Sequence[int]) -> list[Run]:
         start, ends = ends, ends + len(list(same))
         runs.append((start, ends))
     return runs
+
+
+def _taken(values: Tensor, index: Tensor, rows: Tensor | None) -> Tensor:
+    """The examples (n, B, …) with the numbers in ``rows`` of ``index`` (seeds, B); without rows, in all of them."""
+    wanted = index if rows is None else index[rows]
+    return values.index_select(0, wanted.flatten()).view(*wanted.shape, *values.shape[1:])
 
 
 def _pieces(part: Part) -> Iterator[Scores]:

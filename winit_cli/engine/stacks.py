@@ -16,7 +16,7 @@ from winit_cli.models.lift import has_loops
 from winit_cli.plan import Trial
 from winit_cli.setting import Setting
 
-ON_CPU, ON_GPU = 16, 256  # trials of a stack; more gained nothing, and take memory
+ON_CPU, ON_GPU = 8, 256  # trials of a stack; more gained nothing, and take memory
 LOOPED = 1  # trials of a stack on a processor whose layers run trial by trial: one trial fits its cache best
 COPIES = 6  # of the weights: themselves, gradients, two states of an optimizer, and temporaries
 KEPT = 4  # numbers kept for the backward pass by each output of a layer
