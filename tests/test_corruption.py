@@ -177,17 +177,20 @@ def test_weights_that_come_out_otherwise_here_are_named(good: Result, tmp_path: 
     assert "damaged initial weights: 1 of 6 come out otherwise here: kaiming_normal/0.1/1" in found.stdout
 
 
-def test_a_checkpoint_that_was_changed_is_not_gone_on_from(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
+def test_a_checkpoint_that_was_changed_is_not_gone_on_from(engine: str, tmp_path: Path) -> None:
+    """Nor are those of its neighbours in a stack, which start over with it."""
     from test_resume import Stop, _break
 
-    settings = (*SETTINGS, "checkpoint_seconds=1e-9")
+    settings = (*SETTINGS, "checkpoint_seconds=1e-9", f"engine={engine}")
     wanted = bytes_of(run_of(tmp_path / "whole", *settings))
     with pytest.MonkeyPatch.context() as patch:
         _break(patch, "kaiming_normal/0.1/0", Stop(), after=3)
         with pytest.raises(Stop):
             run_of(tmp_path / "r", *settings)
     (directory,) = (tmp_path / "r").iterdir()
-    _spoil(directory, "UPDATE checkpoints SET data = zeroblob(length(data)) WHERE position = 0")
+    _spoil(directory, "UPDATE checkpoints SET data = zeroblob(length(data)) WHERE trial_id = 0 AND position = 0")
     heard = Heard()
     assert bytes_of(run_of(tmp_path / "r", *settings, heard=heard)) == wanted
     assert heard.notes[0].startswith("damaged in run.sqlite, so trained anew: kaiming_normal/0.1/0")

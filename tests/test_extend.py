@@ -105,10 +105,11 @@ def test_a_damaged_run_beside_it_is_passed_over(tmp_path: Path) -> None:
 def test_run_names_are_deterministic_and_say_what_is_in_them() -> None:
     name = plan_of().name
     assert re.fullmatch(r"small-[0-9a-f]{8}", name)
-    same = ["checkpoint_seconds=3", "baseline=kaiming_normal", "seeds=[0, 1]", "train.lr=[0.1]", "engine=serial"]
+    same = ["checkpoint_seconds=3", "baseline=kaiming_normal", "seeds=[0, 1]", "train.lr=[0.1]", "engine=stacked"]
     for setting in same:
         assert plan_of(setting).name == name, setting
-    for setting in ("seeds=3", "train.lr=0.2", "schemes=[zeros]", "model.bias=false", "precision=bf16", "data.seed=2"):
+    others = ("seeds=3", "train.lr=0.2", "schemes=[zeros]", "model.bias=false", "precision=bf16", "data.seed=2")
+    for setting in (*others, "engine=serial"):
         assert plan_of(setting).name != name, setting
 
 

@@ -24,7 +24,7 @@ TRAINED = {
     "sgd": "train={lr: 0.1, batch_size: 8, steps: 100, momentum: 0.9}",
     "adam": "train={lr: 0.01, batch_size: 8, steps: 100, optimizer: adam}",
 }
-CASES = {f"{model} {train}": [*MODELS[model], TRAINED[train]] for model in MODELS for train in TRAINED}
+CASES = {f"{model} {train}": ["engine=serial", *MODELS[model], TRAINED[train]] for model in MODELS for train in TRAINED}
 ONE_DIVERGES = (
     "schemes=[xavier_normal, {scheme: normal, std: 0.9}]",
     "model={name: mlp, width: 6, depth: 2, activation: linear}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from winit_cli import runner, stopping, training
 from winit_cli.cli import app
 from winit_cli.data.dataset import Dataset
 from winit_cli.engine.serial import train_trial
+from winit_cli.engine.stacked import train_stack
 from winit_cli.errors import StorageError
 from winit_cli.plan import Trial
 from winit_cli.store.frames import read_run
@@ -25,7 +26,11 @@ from winit_cli.store.reading import FILE
 from winit_cli.store.runs import run_facts
 from winit_cli.store.store import Store
 
-TWO = ("schemes=[kaiming_normal, zeros]", "engine=serial")
+TWO = ("schemes=[kaiming_normal, zeros]", "vary.model.width=[6, 7]", "seeds=1")  # two stacks of two trials
+THIRD = "kaiming_normal@width=7/0.1/0"
+ENGINES = ["serial", "stacked"]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Stop(BaseException):
@@ -33,7 +38,7 @@ class Stop(BaseException):
 
 
 def _break(monkeypatch: pytest.MonkeyPatch, key: str, error: BaseException, after: int = 2) -> None:
-    """Make the trial ``key`` raise after so many records (its start and a chunk, say)."""
+    """Make the trial ``key``, or a stack with it, raise after so many records (its start and a chunk, say)."""
 
     def broken(trial: Trial, data: Dataset, *more: Any) -> Iterator[Any]:
         for index, record in enumerate(train_trial(trial, data, *more)):
@@ -41,35 +46,52 @@ def _break(monkeypatch: pytest.MonkeyPatch, key: str, error: BaseException, afte
                 raise error
             yield record
 
+    def broken_stack(trials: Sequence[Trial], data: Dataset, *more: Any, **named: Any) -> Iterator[Any]:
+        for index, records in enumerate(train_stack(trials, data, *more, **named)):
+            if key in [trial.key for trial in trials] and index == after:
+                raise error
+            yield records
+
     monkeypatch.setattr(training, "train_trial", broken)
+    monkeypatch.setattr(training, "train_stack", broken_stack)
 
 
-def test_a_failing_trial_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = bytes_of(run_of(tmp_path / "whole", *TWO))
+@pytest.mark.parametrize(
+    ("engine", "fails"), [("serial", [THIRD]), ("stacked", [THIRD, "zeros@width=7/0.1/0"])], ids=ENGINES
+)
+def test_a_failing_trial_is_recorded_and_the_others_go_on(
+    engine: str, fails: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trials of a stack fail together."""
+    settings = (*TWO, f"engine={engine}")
+    wanted = bytes_of(run_of(tmp_path / "whole", *settings))
     with monkeypatch.context() as patch:
-        _break(patch, "kaiming_normal/0.1/1", RuntimeError("no luck"))
-        # commit every chunk, so that the failed trial has rows on disk
-        result = run_of(tmp_path / "broken", *TWO, "checkpoint_seconds=1e-9")
-    assert result.counts == {"ok": 3, "diverged": 0, "failed": 1, "pending": 0}
-    (failure,) = result.failures
-    assert failure.startswith("kaiming_normal/0.1/1 failed: ")
-    assert failure.endswith("RuntimeError: no luck") and "test_resume.py:" in failure
-    (failed,) = rows(result, "trials", status="failed")
-    assert (failed["trial"], failed["outcome"], failed["init_hash"]) == ("kaiming_normal/0.1/1", "", "")
+        _break(patch, THIRD, RuntimeError("no luck"))
+        # commit every chunk, so that what fails has rows on disk
+        result = run_of(tmp_path / "broken", *settings, "checkpoint_seconds=1e-9")
+    assert result.counts == {"ok": 4 - len(fails), "diverged": 0, "failed": len(fails), "pending": 0}
+    for key, failure in zip(fails, result.failures, strict=True):
+        assert failure.startswith(f"{key} failed: ")
+        assert failure.endswith("RuntimeError: no luck") and "test_resume.py:" in failure
+    failed = rows(result, "trials", status="failed")
+    assert [(row["trial"], row["outcome"], row["init_hash"]) for row in failed] == [(key, "", "") for key in fails]
     for table in ("curves", "gradients", "init"):
-        assert rows(result, table, trial="kaiming_normal/0.1/1") == []
+        assert not {row["trial"] for row in rows(result, table)} & set(fails)
     assert json.loads((result.directory / "status.json").read_text())["state"] == "failed"
 
     again = Heard()
-    repaired = run_of(tmp_path / "broken", *TWO, "checkpoint_seconds=1e-9", heard=again)
-    assert again.done == [("kaiming_normal/0.1/1", "ok")]
+    repaired = run_of(tmp_path / "broken", *settings, "checkpoint_seconds=1e-9", heard=again)
+    assert again.done == [(key, "ok") for key in fails]
     assert bytes_of(repaired) == wanted
     assert json.loads((result.directory / "status.json").read_text())["state"] == "complete"
 
 
-def test_a_failed_trial_exits_1_and_the_same_command_trains_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_failed_trial_exits_1_and_the_same_command_trains_it(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = tmp_path / "small.yaml"
-    config.write_text(BASE + "engine: serial\n")
+    config.write_text(BASE + f"engine: {engine}\n")
     command = ["run", str(config), "--results", str(tmp_path / "results")]
     with monkeypatch.context() as patch:
         _break(patch, "kaiming_normal/0.1/0", RuntimeError("no luck"))
@@ -81,33 +103,36 @@ def test_a_failed_trial_exits_1_and_the_same_command_trains_it(tmp_path: Path, m
 
 @pytest.mark.parametrize("after", [1, 2, 3])
 @pytest.mark.parametrize("seconds", [1e-9, 15])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_an_interrupted_run_resumes_to_the_same_bytes(
-    after: int, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: str, after: int, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = (*TWO, f"checkpoint_seconds={seconds}")
+    settings = (*TWO, f"engine={engine}", f"checkpoint_seconds={seconds}")
     wanted = bytes_of(run_of(tmp_path / "whole", *settings))
     with monkeypatch.context() as patch:
-        _break(patch, "kaiming_normal/0.1/1", Stop(), after)
+        _break(patch, THIRD, Stop(), after)
         with pytest.raises(Stop):
             run_of(tmp_path / "broken", *settings)
     directory = next((tmp_path / "broken").iterdir())
     assert json.loads((directory / "status.json").read_text()) == {
         "state": "interrupted",
-        "trials": {"ok": 1, "diverged": 0, "failed": 0, "pending": 3},
+        "trials": {"ok": 2, "diverged": 0, "failed": 0, "pending": 2},
     }
     heard = Heard()
     result = run_of(tmp_path / "broken", *settings, heard=heard)
-    assert heard.begun == (4, 1, 18)
+    assert heard.begun == (4, 2, 12)
     assert bytes_of(result) == wanted
 
 
-def test_a_killed_run_can_be_read_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_killed_run_can_be_read_and_goes_on(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kill leaves half of a transaction in the file, and the journal that takes it back."""
-    wanted = bytes_of(run_of(tmp_path / "whole"))
+    settings = (*TWO, f"engine={engine}")
+    wanted = bytes_of(run_of(tmp_path / "whole", *settings))
     with monkeypatch.context() as patch:
-        _break(patch, "kaiming_normal/0.1/1", Stop())
+        _break(patch, THIRD, Stop())
         with pytest.raises(Stop):
-            run_of(tmp_path / "killed")
+            run_of(tmp_path / "killed", *settings)
     directory = next((tmp_path / "killed").iterdir())
     killed = """
 import os, sqlite3, sys
@@ -120,9 +145,9 @@ os._exit(9)
 """
     assert subprocess.run([sys.executable, "-c", killed, directory / FILE], check=False).returncode == 9
     assert (directory / f"{FILE}-journal").stat().st_size > 0
-    assert list(read_run(directory).trials["status"]) == ["ok", "pending"]
+    assert list(read_run(directory).trials["status"]) == ["ok", "ok", "pending", "pending"]
     assert run_facts(directory)["status"]["state"] == "interrupted"
-    assert bytes_of(run_of(tmp_path / "killed")) == wanted
+    assert bytes_of(run_of(tmp_path / "killed", *settings)) == wanted
 
 
 def test_a_complete_run_is_not_trained_again(tmp_path: Path) -> None:
@@ -133,28 +158,35 @@ def test_a_complete_run_is_not_trained_again(tmp_path: Path) -> None:
     assert heard.done == [] and heard.notes == [] and bytes_of(second) == before
 
 
-def test_a_full_disk_keeps_what_was_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("engine", "left"), [("serial", 3), ("stacked", 2)], ids=ENGINES)
+def test_a_full_disk_keeps_what_was_committed(
+    engine: str, left: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends first is committed: a trial, or a stack of two."""
+
     class Full(Store):
         def commit(self, trials: Iterable[int]) -> None:
             super().commit(trials)
             (pages,) = self.connection.execute("PRAGMA page_count").fetchone()
             self.connection.execute(f"PRAGMA max_page_count = {pages}")
 
-    wanted = bytes_of(run_of(tmp_path / "whole", "measure.every=1", "train.steps=60"))
+    settings = (*TWO, f"engine={engine}", "measure.every=1", "train.steps=60")
+    wanted = bytes_of(run_of(tmp_path / "whole", *settings))
     with monkeypatch.context() as patch:
         patch.setattr(runner, "Store", Full)
         with pytest.raises(StorageError, match=r"cannot use .*: database or disk is full\. What was recorded before"):
-            run_of(tmp_path / "full", "measure.every=1", "train.steps=60")
+            run_of(tmp_path / "full", *settings)
     heard = Heard()
-    result = run_of(tmp_path / "full", "measure.every=1", "train.steps=60", heard=heard)
-    assert heard.done == [("kaiming_normal/0.1/1", "ok")]
+    result = run_of(tmp_path / "full", *settings, heard=heard)
+    assert heard.done == [(row["trial"], "ok") for row in rows(result, "trials")[-left:]]
     assert bytes_of(result) == wanted
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_finished_run_gives_back_the_space_of_its_checkpoints(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wide = ("model.width=300", "train.optimizer=adam")
+    wide = ("model.width=300", "train.optimizer=adam", f"engine={engine}")
     without = run_of(tmp_path / "without", *wide)
     monkeypatch.setattr(stopping, "COST", 0)
     result = run_of(tmp_path / "with", *wide, "checkpoint_seconds=1e-9")
@@ -169,11 +201,13 @@ OUT_OF_MEMORY = [
 ]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["python", "cuda", "torch"])
 def test_a_trial_without_memory_says_so_and_the_others_go_on(
-    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A stack is halved until the trial is alone."""
     _break(monkeypatch, "kaiming_normal/0.1/0", error)
-    result = run_of(tmp_path)
+    result = run_of(tmp_path, f"engine={engine}")
     assert result.counts == {"ok": 1, "diverged": 0, "failed": 1, "pending": 0}
     assert result.failures[0].endswith("out of memory; use a smaller model, batch or data set")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from commands import tables, winit, winit_json, write
 
 THREADS = {"OMP_NUM_THREADS": "1"}
@@ -23,28 +24,47 @@ LONG = {
     "measure": {"every": 100, "test_every": 300},
     "seeds": 2,
 }
-# signals itself in the first trial, at its 300th update
+# signals itself in the first trial or stack, at its 300th update
 SELF = """
 import os, signal, sys, winit_cli.engine.serial as serial
+from winit_cli.engine.stack import Stack
 from winit_cli.cli import app
-real, count = serial._update, iter(range(1, 10**9))
+count = iter(range(1, 10**9))
 numbers = [int(number) for number in sys.argv.pop(1).split(",")]
-def update(*arguments):
-    real(*arguments)
-    if next(count) == 300:
-        for number in numbers:
-            os.kill(os.getpid(), number)
-serial._update = update
+def signalling(real):
+    def update(*arguments):
+        real(*arguments)
+        if next(count) == 300:
+            for number in numbers:
+                os.kill(os.getpid(), number)
+    return update
+serial._update = signalling(serial._update)
+Stack.update = signalling(Stack.update)
 app()
 """
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(params=["serial", "stacked"], scope="module")
+def engine(request: pytest.FixtureRequest) -> str:
+    """What trains."""
+    return str(request.param)
+
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The tables of the same config run in one go."""
-    folder = tmp_path_factory.mktemp("whole")
-    run = winit_json("run", write(folder / "c.yaml", **LONG), "--results", folder / "r", "--quiet")["run"]
+def uninterrupted(engine: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The tables of the same config run in one go, by one thread."""
+    folder, threads = tmp_path_factory.mktemp("whole"), torch.get_num_threads()
+    torch.set_num_threads(1)
+    run = winit_json("run", write_long(folder, engine), "--results", folder / "r", "--quiet")["run"]
+    torch.set_num_threads(threads)
     return tables(Path(run))
+
+
+def write_long(folder: Path, engine: str) -> Path:
+    """The config of a run that takes a moment."""
+    return write(folder / "c.yaml", **LONG, engine=engine)
 
 
 def signalled(
@@ -73,9 +93,9 @@ def checkpoints(run: Path) -> list[tuple[int, int]]:
     ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
 )
 def test_a_signal_commits_what_there_is_and_the_run_goes_on_from_there(
-    number: signal.Signals, code: int, word: str, tmp_path: Path, uninterrupted: dict[str, bytes]
+    number: signal.Signals, code: int, word: str, engine: str, tmp_path: Path, uninterrupted: dict[str, bytes]
 ) -> None:
-    config, results = write(tmp_path / "c.yaml", **LONG), tmp_path / "r"
+    config, results = write_long(tmp_path, engine), tmp_path / "r"
     ended, said = signalled(config, results, number)
     assert ended == code
     assert said.splitlines()[-1] == f"winit: {word}; {KEPT}"
@@ -84,7 +104,7 @@ def test_a_signal_commits_what_there_is_and_the_run_goes_on_from_there(
     (run,) = results.iterdir()
     assert json.loads((run / "status.json").read_text())["state"] == "interrupted"
     assert not (run / "trials.csv").exists(), "tables are written at the end"
-    assert checkpoints(run) == [(0, 300)]
+    assert checkpoints(run) == [(trial, 300) for trial in range({"serial": 1, "stacked": 4}[engine])]
 
     resumed = winit("run", config, "--results", results)
     assert resumed.exit_code == 0
@@ -93,8 +113,8 @@ def test_a_signal_commits_what_there_is_and_the_run_goes_on_from_there(
     assert json.loads((run / "status.json").read_text())["state"] == "complete"
 
 
-def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, uninterrupted: dict[str, bytes]) -> None:
-    config, results = write(tmp_path / "c.yaml", **LONG), tmp_path / "r"
+def test_a_second_ctrl_c_stops_at_once(engine: str, tmp_path: Path, uninterrupted: dict[str, bytes]) -> None:
+    config, results = write_long(tmp_path, engine), tmp_path / "r"
     ended, said = signalled(config, results, signal.SIGINT, signal.SIGINT)
     assert ended == 130 and said.splitlines()[-1] == f"winit: interrupted; {KEPT}"
     (run,) = results.iterdir()
@@ -103,8 +123,8 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, uninterrupted: dict[str, 
     assert tables(run) == uninterrupted
 
 
-def test_nohup_keeps_a_run_going(tmp_path: Path, uninterrupted: dict[str, bytes]) -> None:
-    config, results = write(tmp_path / "c.yaml", **LONG), tmp_path / "r"
+def test_nohup_keeps_a_run_going(engine: str, tmp_path: Path, uninterrupted: dict[str, bytes]) -> None:
+    config, results = write_long(tmp_path, engine), tmp_path / "r"
     ended, _ = signalled(config, results, signal.SIGHUP, before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     assert ended == 0
     (run,) = results.iterdir()
@@ -112,9 +132,11 @@ def test_nohup_keeps_a_run_going(tmp_path: Path, uninterrupted: dict[str, bytes]
 
 
 @pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
-def test_a_run_outlives_whoever_listened(terminal: bool, tmp_path: Path, uninterrupted: dict[str, bytes]) -> None:
+def test_a_run_outlives_whoever_listened(
+    terminal: bool, engine: str, tmp_path: Path, uninterrupted: dict[str, bytes]
+) -> None:
     """``winit run … 2>&1 | head -1``, or a terminal that is closed under ``nohup``: the results are whole."""
-    config, results = write(tmp_path / "c.yaml", **LONG), tmp_path / "r"
+    config, results = write_long(tmp_path, engine), tmp_path / "r"
     reading, writing = pty.openpty() if terminal else os.pipe()
     command = [sys.executable, "-m", "winit_cli", "run", str(config), "--results", str(results)]
     with subprocess.Popen(command, stdout=writing, stderr=writing, env=os.environ | THREADS) as process:

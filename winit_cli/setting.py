@@ -23,7 +23,7 @@ from winit_cli.rng import forked
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.slots import Slot, slots
 
-FORMAT = 2  # of the results; part of every identity, raised when what a trial records changes
+FORMAT = 3  # of the results; part of every identity, raised when what a trial records changes
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,10 @@ class Setting:
     def engine(self) -> str:
         """The engine that trains: ``stacked`` or ``serial``.
 
-        ``auto`` is ``serial`` for now.
+        ``auto`` is ``stacked`` wherever trials can be trained as a stack. The number of trials does not count, as the
+        engine is part of every identity, and more seeds must not train again what is there.
         """
-        asked_for = self.experiment.general.engine == "stacked"
-        return "stacked" if asked_for and self.only_alone is None else "serial"
+        return "serial" if self.experiment.general.engine == "serial" or self.only_alone else "stacked"
 
     @cached_property
     def only_alone(self) -> str | None:

@@ -25,4 +25,4 @@ def first_units(model: nn.Module, input_shape: tuple[int, ...]) -> Array:
     flat = rows.reshape(len(rows), -1)
     if len(input_shape) == 3 and flat.shape[1] == math.prod(input_shape):
         rows = rows.reshape(len(rows), *input_shape)
-    return np.asarray(rows.mean(axis=1) if rows.ndim == 4 else flat, dtype=np.float32)
+    return np.array(rows.mean(axis=1) if rows.ndim == 4 else flat, dtype=np.float32)  # a copy: the weight lives on

@@ -37,7 +37,9 @@ def figure(run: RunFrames) -> Figure | None:
     for (variant, labels), ax in zip(shown.items(), axes.flat, strict=False):
         heading(ax, variant)
         for place, label in enumerate(labels):
-            plot(frame[frame["label"] == label], ax, scale=scale, look=style[label], size=SIZES[place % len(SIZES)])
+            mine = frame[frame["label"] == label]
+            if len(mine):  # an empty line that is not clipped has no extent, and leaves the panels none
+                plot(mine, ax, scale=scale, look=style[label], size=SIZES[place % len(SIZES)])
         _frame(ax, scale)
     for ax in axes.flat[len(shown) :]:
         ax.remove()
