@@ -13,13 +13,14 @@ from small import Heard, column, plan_of, rows, run_of
 from winit_cli.engine.tape import Tape
 
 
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
 @pytest.mark.parametrize("lr", [1e30, 5.0, 2.0])
 @pytest.mark.parametrize("test_every", [1, 4, 60])
-def test_a_trial_diverges_at_the_exact_first_step(lr: float, test_every: int, tmp_path: Path) -> None:
+def test_a_trial_diverges_at_the_exact_first_step(lr: float, test_every: int, engine: str, tmp_path: Path) -> None:
     settings = (
         *("model={name: mlp, depth: 2, width: 6, activation: linear}", "schemes=[xavier_normal]"),
         *("data={name: adding, length: 6, train_size: 40, test_size: 20}", f"train.lr=[{lr}, 0.001]"),
-        *("train.steps=60", f"measure={{every: 1, test_every: {test_every}}}"),
+        *("train.steps=60", f"measure={{every: 1, test_every: {test_every}}}", f"engine={engine}"),
     )
     heard = Heard()
     result = run_of(tmp_path, *settings, heard=heard)
@@ -43,8 +44,11 @@ def test_a_trial_diverges_at_the_exact_first_step(lr: float, test_every: int, tm
     assert heard.steps <= 2 * 60 + sum(min(60, step + test_every) for step in bad)  # it stops costing time
 
 
-def test_divergence_at_step_0_leaves_no_rows(tmp_path: Path) -> None:
-    result = run_of(tmp_path, "schemes=[{scheme: constant, label: huge, val: 1.0e+30}, kaiming_normal]")
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
+def test_divergence_at_step_0_leaves_no_rows(engine: str, tmp_path: Path) -> None:
+    result = run_of(
+        tmp_path, f"engine={engine}", "schemes=[{scheme: constant, label: huge, val: 1.0e+30}, kaiming_normal]"
+    )
     assert {row["diverged_step"] for row in rows(result, "trials", label="huge")} == {"0"}
     assert rows(result, "curves", label="huge") == rows(result, "gradients", label="huge") == []
     assert len(rows(result, "init", label="huge")) == 2 * 6
@@ -63,9 +67,14 @@ def test_a_held_out_loss_that_is_not_finite_is_a_divergence_too() -> None:
     assert [(p.step, p.split) for p in chunk.points] == [(0, "test"), (0, "train"), (1, "train"), (2, "train")]
 
 
-def test_a_gradient_too_large_for_a_float_norm_is_not_a_divergence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
+def test_a_gradient_too_large_for_a_float_norm_is_not_a_divergence(engine: str, tmp_path: Path) -> None:
     result = run_of(
-        tmp_path, "schemes=[{scheme: constant, label: big, val: 1.0e+10}]", "train.lr=1e-30", "model.activation=linear"
+        tmp_path,
+        f"engine={engine}",
+        "schemes=[{scheme: constant, label: big, val: 1.0e+10}]",
+        "train.lr=1e-30",
+        "model.activation=linear",
     )
     norms = column(result, "gradients", "grad_norm", param="head.weight")
     assert max(norms) > 2e19  # its square is beyond float32

@@ -55,7 +55,7 @@ CASES = {
 @pytest.mark.filterwarnings("ignore:The epoch parameter")
 @pytest.mark.parametrize("settings", CASES.values(), ids=CASES.keys())
 def test_curves_are_those_of_plain_pytorch(settings: tuple[str, ...], tmp_path: Path) -> None:
-    result = run_of(tmp_path, *settings)
+    result = run_of(tmp_path, *settings, "engine=serial")
     for trial in plan_of(*settings).trials:
         wanted = plain.train(trial)
         points = {(row["split"], int(row["step"])): row for row in rows(result, "curves", trial=trial.key)}
@@ -72,23 +72,28 @@ def test_curves_are_those_of_plain_pytorch(settings: tuple[str, ...], tmp_path: 
             assert finals[name] == "" if value is None else float(finals[name]) == pytest.approx(value, rel=2e-6)
 
 
-def test_what_is_measured_when(tmp_path: Path) -> None:
-    result = run_of(tmp_path, "train.steps=7", "measure={every: 3, test_every: 5}", "seeds=1", "data.val_size=9")
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
+def test_what_is_measured_when(engine: str, tmp_path: Path) -> None:
+    result = run_of(
+        tmp_path, f"engine={engine}", "train.steps=7", "measure={every: 3, test_every: 5}", "seeds=1", "data.val_size=9"
+    )
     assert column(result, "curves", "step", split="train") == [0, 3, 6, 7]
     assert column(result, "curves", "step", split="test") == [0, 5, 7]
     assert column(result, "curves", "step", split="val") == [0, 5, 7]
     assert sorted(set(column(result, "gradients", "step"))) == [0, 3, 6, 7]
 
 
-def test_default_intervals_give_a_hundred_points_and_ten_tests(tmp_path: Path) -> None:
-    result = run_of(tmp_path, "train.steps=200", "measure={}", "seeds=1")
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
+def test_default_intervals_give_a_hundred_points_and_ten_tests(engine: str, tmp_path: Path) -> None:
+    result = run_of(tmp_path, f"engine={engine}", "train.steps=200", "measure={}", "seeds=1")
     assert column(result, "curves", "step", split="train") == list(range(0, 201, 2))
     assert column(result, "curves", "step", split="test") == list(range(0, 201, 20))
 
 
-def test_the_last_test_point_is_the_final_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
+def test_the_last_test_point_is_the_final_one(engine: str, tmp_path: Path) -> None:
     """The batch that is only measured at the end must not move batch-norm statistics before the finals."""
-    result = run_of(tmp_path, "model.norm=batch", "data.val_size=9")
+    result = run_of(tmp_path, f"engine={engine}", "model.norm=batch", "data.val_size=9")
     for trial in rows(result, "trials"):
         for split in ("test", "val"):
             (last,) = rows(result, "curves", trial=trial["trial"], split=split, step=6)
@@ -99,7 +104,7 @@ def test_the_last_test_point_is_the_final_one(tmp_path: Path) -> None:
 
 def test_final_train_loss_is_over_the_first_5000_examples(tmp_path: Path) -> None:
     settings = ("data.train_size=5300", "data.features=2", "model.width=3", "seeds=1", "train.steps=2")
-    result = run_of(tmp_path, *settings)
+    result = run_of(tmp_path, *settings, "engine=serial")
     wanted = plain.train(plan_of(*settings).trials[0]).finals["final_train_loss"]
     assert column(result, "trials", "final_train_loss") == pytest.approx([wanted], rel=1e-6)
 
@@ -145,9 +150,12 @@ CLASSIFIERS = {
 }
 
 
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
 @pytest.mark.parametrize("settings", CLASSIFIERS.values(), ids=CLASSIFIERS.keys())
-def test_zeros_start_at_ln_classes_with_no_hidden_gradient(settings: tuple[str, ...], tmp_path: Path) -> None:
-    result = run_of(tmp_path, *settings, "schemes=[zeros]", "seeds=1")
+def test_zeros_start_at_ln_classes_with_no_hidden_gradient(
+    settings: tuple[str, ...], engine: str, tmp_path: Path
+) -> None:
+    result = run_of(tmp_path, f"engine={engine}", *settings, "schemes=[zeros]", "seeds=1")
     classes = plan_of(*settings).settings[0].task.outputs
     for loss in column(result, "curves", "loss", step=0):
         assert loss == pytest.approx(math.log(classes), rel=1e-6)
@@ -157,9 +165,10 @@ def test_zeros_start_at_ln_classes_with_no_hidden_gradient(settings: tuple[str, 
     assert set(norms.values()) == {0.0}
 
 
-def test_outcomes_follow_the_rule(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
+def test_outcomes_follow_the_rule(engine: str, tmp_path: Path) -> None:
     settings = ("schemes=[zeros, kaiming_normal, ones]", "train.steps=40", "train.lr=[0.001, 0.1]")
-    result = run_of(tmp_path, *settings)
+    result = run_of(tmp_path, f"engine={engine}", *settings)
     data = plan_of(*settings).settings[0].dataset
     shares = torch.bincount(data.train.y).double() / len(data.train.y)
     best = -(shares * shares.log()).sum().item()
@@ -172,14 +181,16 @@ def test_outcomes_follow_the_rule(tmp_path: Path) -> None:
     assert ("zeros", "stuck") in outcomes and ("kaiming_normal", "learned") in outcomes
 
 
-def test_regression_has_no_accuracy(tmp_path: Path) -> None:
-    result = run_of(tmp_path, *RNN)
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
+def test_regression_has_no_accuracy(engine: str, tmp_path: Path) -> None:
+    result = run_of(tmp_path, f"engine={engine}", *RNN)
     assert {row["accuracy"] for row in rows(result, "curves")} == {""}
     assert {row["final_test_accuracy"] for row in rows(result, "trials")} == {""}
 
 
-def test_csv_numbers_are_doubles_written_out(tmp_path: Path) -> None:
-    result = run_of(tmp_path)
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
+def test_csv_numbers_are_doubles_written_out(engine: str, tmp_path: Path) -> None:
+    result = run_of(tmp_path, f"engine={engine}")
     for table in DETERMINISTIC:
         with (result.directory / f"{table}.csv").open(newline="") as file:
             for row in csv.DictReader(file):

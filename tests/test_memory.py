@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,14 @@ def test_what_trains_at_once_is_within_the_budget(threads: int) -> None:
         together = sorted(bytes_by_stack(plan, made.stacks))[-made.at_once :]
         assert sum(together) <= made.budget
         assert sorted(position for stack in made.stacks for position in stack) == list(range(12))
+
+
+def test_nothing_trains_beside_a_trial_by_itself() -> None:
+    """A user's code, say, which may draw from global generators."""
+    stacked, serial = plan_of(*STACKED), plan_of(*STACKED, "engine=serial")
+    mixed = replace(stacked, settings=stacked.settings + serial.settings)
+    assert (mixed.engine, division(mixed, range(24), MEMORY, 4).at_once) == ("serial", 1)
+    assert division(stacked, range(12), MEMORY, 4).at_once == 4
 
 
 def test_a_trial_larger_than_the_budget_trains_alone_and_it_is_said_once(tmp_path: Path) -> None:

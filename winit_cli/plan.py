@@ -58,8 +58,8 @@ class Plan:
 
     @property
     def engine(self) -> str:
-        """``stacked`` or ``serial``, the same for all trials."""
-        return self.settings[0].engine
+        """``stacked``, or ``serial`` where some trials are, as a variant may have a loss of a user's own."""
+        return "stacked" if all(setting.engine == "stacked" for setting in self.settings) else "serial"
 
     @property
     def is_on_cpu(self) -> bool:
