@@ -16,7 +16,7 @@ from test_memory import Stop
 from test_stacks import ONE_DIVERGES
 
 from winit_cli import stopping, training
-from winit_cli.cli.progress import Reporter
+from winit_cli.cli.progress import Reporter, reporting
 from winit_cli.cli.tally import Tally
 from winit_cli.cli.terminal import Terminal
 from winit_cli.engine.stacked import train_stack
@@ -147,6 +147,18 @@ def test_speed_and_time_left_are_over_what_was_made_here() -> None:
     assert str(tally).endswith("about 3.3 h left")
     tally.made, tally.done = 6000, 60
     assert str(tally) == "60/60 trials, 100 %, 1 trial-steps/s"
+
+
+def test_a_terminal_that_closes_as_the_bar_is_drawn_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError("Input/output error")
+
+    console = Console(file=Closed(), force_terminal=True)
+    monkeypatch.setattr(Terminal, "err", console)
+    with reporting(Terminal()) as reporter:
+        reporter.begin(1, 0, 10)
+        reporter.advance(10)
 
 
 def test_the_bar_counts_updates() -> None:

@@ -79,10 +79,11 @@ def reporting(terminal: Terminal) -> Iterator[Reporter]:
         yield Reporter(terminal, None)
         return
     bar = Progress(BarColumn(BAR), TextColumn("{task.description}"), console=console, transient=True)
+    reporter = Reporter(terminal, bar)  # adding its task to a bar that is drawn already would draw outside of suppress
     with suppress(OSError):
         bar.start()
     try:
-        yield Reporter(terminal, bar)
+        yield reporter
     finally:
         with suppress(OSError):
             bar.stop()
