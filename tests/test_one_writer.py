@@ -169,13 +169,13 @@ children = []
 for _ in range(count):
     child = os.fork()
     if child == 0:
-        real = training.train_trial
-        def waiting(*arguments):
+        real = training.train_stack
+        def waiting(*arguments, **named):
             os.read(refused[0], count - 1) if not waited else None
             waited.append(1)
-            return real(*arguments)
+            return real(*arguments, **named)
         waited = []
-        training.train_trial = waiting
+        training.train_stack = waiting
         os.read(go[0], 1)
         result = CliRunner().invoke(app, ["run", config, "--results", str(results)])
         said = result.stderr.replace("\\n", " ") if result.exit_code else ""
