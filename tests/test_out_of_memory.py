@@ -12,6 +12,7 @@ from small import Heard, run_of
 from test_memory import STACKED
 
 from winit_cli import training
+from winit_cli.engine import stacks
 from winit_cli.engine.stacked import train_stack
 from winit_cli.plan import Trial
 from winit_cli.report.notices import notices
@@ -25,7 +26,7 @@ SAID = "a stack of 12 trials ran out of memory and is trained as two"
 
 @pytest.fixture
 def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory for stacks of up to three trials."""
+    """Memory for stacks of up to three trials, where twelve are tried."""
 
     def limited(trials: Sequence[Trial], *more: Any, **named: Any) -> Iterator[Any]:
         for index, records in enumerate(train_stack(trials, *more, **named)):
@@ -34,6 +35,7 @@ def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
             yield records
 
     monkeypatch.setattr(training, "train_stack", limited)
+    monkeypatch.setattr(stacks, "ON_CPU", 12)
 
 
 @pytest.mark.usefixtures("small_memory", "one_thread")
