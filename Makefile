@@ -26,7 +26,7 @@ test-all: $(VENV)/.dev ## run all tests
 	$(PYTEST)
 
 .PHONY: bench
-bench: $(VENV)/.run ## measure this machine's speed into results/bench; takes about ten minutes
+bench: $(VENV)/.run ## measure this machine's speed into results/bench; takes about a quarter of an hour
 	$(BIN)/winit bench --output results/bench
 
 .PHONY: check
