@@ -79,9 +79,12 @@ def test_a_process_that_is_killed_is_trained_as_two(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_what_a_process_raises_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [ValueError, OSError, EOFError, SystemExit])
+def test_what_a_process_raises_is_told(
+    kind: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def update(stack: Stack, step: int) -> None:
-        raise ValueError("no more")
+        raise kind("no more")
 
     monkeypatch.setattr(Stack, "update", update)
     result = run_of(tmp_path, *TWO)

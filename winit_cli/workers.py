@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from multiprocessing import Pipe
 from multiprocessing import connection as connections
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import NoReturn, Protocol
 
 import torch
@@ -25,6 +26,7 @@ from winit_cli.errors import WinitError
 from winit_cli.foreign import described, place_of
 from winit_cli.stopping import SIGNALS, Timer
 
+FILES = "/proc/self/fd"  # those that are open
 KILLED = f"signal {int(signal.SIGKILL)}" if hasattr(signal, "SIGKILL") else ""
 
 
@@ -206,31 +208,39 @@ def _work(job: Job, there: Connection) -> NoReturn:
 
 
 def _tell(job: Job, there: Connection) -> None:
+    """Send what a job yields, each time it may go on, and how it ended."""
     timer = job.timer
+    while True:
+        message = _next(job)
+        there.send((*message, timer.is_waiting, timer.handed_over))
+        if message[0] != "records":
+            return
+        there.recv()
+        if timer.is_waiting:
+            timer.committed()
+
+
+def _next(job: Job) -> tuple[str, object]:
     try:
-        for records in job.records:
-            there.send(("records", records, timer.is_waiting, timer.handed_over))
-            there.recv()
-            if timer.is_waiting:
-                timer.committed()
-        there.send(("end", None, False, False))
-    except (EOFError, OSError):
-        raise
+        records = next(job.records, None)
     except WinitError as error:
-        there.send(("raised", error, False, False))
+        return "raised", error
     except BaseException as error:
-        there.send(("raised", job_error(error), False, False))
+        return "raised", job_error(error)
+    return ("end", None) if records is None else ("records", records)
 
 
 def _close_all_but(kept: int) -> None:
     """Close what a child inherits: while it has the lock's file, the run would seem to be written."""
-    os.closerange(3, kept)
-    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+    for number in [int(path.name) for path in Path(FILES).iterdir()]:
+        if number > 2 and number != kept:
+            with contextlib.suppress(OSError):  # the one that listed them
+                os.close(number)
 
 
 def can_fork() -> bool:
     """Whether jobs may be processes."""
-    return sys.platform == "linux" and not torch.cuda.is_available()
+    return sys.platform == "linux" and Path(FILES).is_dir() and not torch.cuda.is_available()
 
 
 @contextlib.contextmanager
