@@ -49,8 +49,9 @@ SCHEMES = "schemes=[pytorch_default, kaiming_normal, xavier_uniform, orthogonal,
 DIVERGES = "schemes=[kaiming_normal, {scheme: constant, label: huge, val: 1.0e+30}, xavier_normal]"
 DOUBLE, SINGLE = 1e-6, 2e-5  # relative
 NOISE = {DOUBLE: 1e-9, SINGLE: 2e-6}  # of a gradient that is zero in theory
-EQUAL = ("zeros", "ones")  # rounding alone decides on which side of relu's kink their units lie, and norms enlarge it
-KINK = {DOUBLE: 1e-8, SINGLE: 2e-5}
+EQUAL = ("zeros", "ones")  # rounding alone decides on which side of relu's kink their units lie
+KINK = 1e-8
+PICTURES = 2e-5  # absolute
 
 Found = dict[str, list[Started | Chunk | Finished]]
 
@@ -94,8 +95,10 @@ def test_stacked_equals_serial(model: str, train: str, batched: bool) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_stacked_equals_serial_in_single_precision(model: str) -> None:
-    """With sgd; adaptive optimizers make whole updates of a gradient that is nothing but rounding."""
-    check_parity(plan_of("engine=stacked", SCHEMES, TRAINED["sgd"], *MODELS[model]), SINGLE, batched=False)
+    """With sgd; adaptive optimizers make whole updates of a gradient that is nothing but rounding, as does a norm over
+    channels that are equal but for rounding (``ones``)."""
+    schemes = SCHEMES.replace(", ones", "") if model == "cnn layer norm" else SCHEMES
+    check_parity(plan_of("engine=stacked", schemes, TRAINED["sgd"], *MODELS[model]), SINGLE, batched=False)
 
 
 def in_double(plan: Plan) -> Plan:
@@ -123,10 +126,10 @@ def check_parity(plan: Plan, rounding: float, *, batched: bool) -> None:
         assert got[0].init_hash == wanted[0].init_hash
         assert isinstance(wanted[-1], Finished) and isinstance(got[-1], Finished)
         assert got[-1].diverged_step == wanted[-1].diverged_step
-        noise = max(NOISE[rounding], KINK[rounding] if trial.label in EQUAL else 0)
+        noise = max(NOISE[rounding], KINK if trial.label in EQUAL else 0)
         assert numbers(got) == pytest.approx(numbers(wanted), rel=rounding, abs=noise)
         assert np.array_equal(got[0].units, wanted[0].units)
-        assert got[-1].units == pytest.approx(wanted[-1].units, rel=SINGLE, abs=KINK[SINGLE])  # pictures
+        assert got[-1].units == pytest.approx(wanted[-1].units, rel=SINGLE, abs=PICTURES)
 
 
 def test_a_stack_may_have_any_neighbours() -> None:
