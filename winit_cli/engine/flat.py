@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from winit_cli.models.lift import overwriting
-
-LINE = 16  # numbers in a line of the cache (64 bytes in single precision), at which every parameter begins
+from winit_cli.models.lift.twin import LINE
 
 
 class Flat:

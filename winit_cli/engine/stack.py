@@ -151,7 +151,9 @@ class Stack:
 
     def _places(self, seeds: Sequence[int]) -> Tensor | None:
         """Where the seeds stand among all; ``None`` if each stands at its own place."""
-        return None if list(seeds) == self.seeds else torch.tensor([self.seeds.index(seed) for seed in seeds])
+        if list(seeds) == self.seeds:
+            return None
+        return torch.tensor([self.seeds.index(seed) for seed in seeds], device=self.setting.device)
 
     def _orders(self, start: int) -> list[Iterator[Tensor]]:
         examples, batch_size = len(self.data.train.x), self.setting.train.batch_size

@@ -16,9 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from winit_cli.models.lift.cells import CELLS, Cell
-from winit_cli.models.lift.twin import Run, Twin
-
-LINE = 16  # numbers in a line of the cache, at which rows begin
+from winit_cli.models.lift.twin import LINE, Run, Twin
 
 
 class Weights(NamedTuple):
@@ -53,13 +51,10 @@ class StackedRecurrent(Twin):
         for layer, (weights, grads) in enumerate(self._written):
             anchor = self._parameters_of(layer).states  # its node is why autograd calls the backward pass
             memory = self._memory(layer, x)
-            for row, (start, end) in zip(x, self._runs_of(x), strict=True):
+            for row, (start, end) in zip(x, self.runs_of(x), strict=True):
                 memory.x[start:end] = row
             x = cast(Tensor, _Layer.apply(x, anchor, weights, grads, memory))  # type: ignore[no-untyped-call]
         return x.transpose(1, 2), None
-
-    def _runs_of(self, x: Tensor) -> Sequence[Run]:
-        return [(place, place + 1) for place in range(self.trials)] if len(x) == self.trials else self.runs_of(x)
 
     def _parameters_of(self, layer: int) -> Weights:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
