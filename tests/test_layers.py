@@ -52,8 +52,9 @@ PARTS_WITHOUT_TORCH = (
     *("store.frames", "store.runs", "stats", "findings", "plots", "plots.trial_cost", "report"),
     *("bench.cases", "bench.timing", "bench.pace", "bench.document"),
 )
-BELOW["cli"] = set(BELOW)
-BELOW["api"] = set(BELOW)
+BELOW["gallery"] = {*BELOW, "api", "cli"}
+BELOW["cli"] = set(BELOW) - {"gallery"}
+BELOW["api"] = set(BELOW) - {"gallery"}
 
 
 def _imports(path: Path) -> Iterator[str]:
