@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from winit_cli.claims.entry import Entry
 from winit_cli.config.schema import LABEL, General, Measure, Train
 from winit_cli.data import DATASETS
 from winit_cli.models import MODELS
@@ -34,7 +35,7 @@ def json_schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "required": ["model", "data", "schemes"],
-        "$defs": {"use": use},
+        "$defs": {"use": use, "claim": _claim()},
         "properties": {
             **general,
             "seeds": {"anyOf": [{"type": "integer", "minimum": 1}, _list({"type": "integer", "minimum": 0})]},
@@ -45,11 +46,12 @@ def json_schema() -> dict[str, Any]:
             "measure": _section(Measure) | {"description": Measure.__doc__},
             "vary": {"type": "object", "additionalProperties": _list({})},
             "baseline": {"type": "string"},
-            "claims": {"type": "array", "maxItems": 0},
+            "claims": CLAIMS,
         },
     }
 
 
+CLAIMS = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/claim"}]}}
 # pydantic keeps its own names for bounds that are added to a type which has a validator
 BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 
@@ -78,6 +80,12 @@ def _section(cls: type[BaseModel]) -> dict[str, Any]:
         properties["lr"] = {"anyOf": [one, _list(one)]}
     required = [name for name, field in cls.model_fields.items() if field.is_required()]
     return {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
+
+
+def _claim() -> dict[str, Any]:
+    section = _section(Entry) | {"description": Entry.__doc__}
+    section["properties"]["lr"] = {"type": "number", "exclusiveMinimum": 0}
+    return section
 
 
 def _named(options: Mapping[str, type[BaseModel]], rows: Mapping[str, Any]) -> dict[str, Any]:
