@@ -83,7 +83,7 @@ class Plan:
 def _trials(setting: Setting) -> Iterator[Trial]:
     for entry in setting.experiment.schemes:
         for lr in setting.train.lr:
-            for seed in setting.experiment.general.seeds:
+            for seed in setting.experiment.seeds:
                 yield Trial(setting, entry, lr, seed, setting.identity(entry, lr, seed))
 
 

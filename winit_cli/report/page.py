@@ -11,11 +11,9 @@ from typing import Any
 import yaml
 from jinja2 import Environment, StrictUndefined
 
+from winit_cli.findings import Findings
 from winit_cli.plots import PLOTS, encode
-from winit_cli.report.answer import answer
-from winit_cli.report.notices import notices
 from winit_cli.report.tables import MEANINGS, audit, pairs, standings, variants_of
-from winit_cli.stats import ranking
 from winit_cli.store.frames import RunFrames
 from winit_cli.visible import visible
 
@@ -23,8 +21,8 @@ from winit_cli.visible import visible
 def page(run: RunFrames, pictures: Mapping[str, bytes]) -> str:
     """The report; ``pictures`` holds a PNG per row of PLOTS that has something to show."""
     task = run.data["task"]
-    ranked = ranking(run.trials, run.weight_gradients, run.labels, task=task)
-    table = standings(ranked, task=task)
+    findings = Findings(run)
+    table = standings(findings.standings, task=task)
     source = resources.files("winit_cli.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
@@ -32,8 +30,8 @@ def page(run: RunFrames, pictures: Mapping[str, bytes]) -> str:
     text = environment.from_string(source).render(
         title=run.config["name"],
         subtitle=_subtitle(run),
-        answer=answer(ranked, task=task),
-        notices=notices(run),
+        answer=findings.sentences,
+        notices=findings.notices,
         standings=table,
         variants=variants_of(run),
         figures=[_figure(plot.title, plot.caption, pictures[plot.name]) for plot in PLOTS if plot.name in pictures],

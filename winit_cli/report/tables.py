@@ -7,7 +7,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from winit_cli.report.numbers import Row, number, records, with_interval
+from winit_cli.findings.numbers import Row, number, records, with_interval
 from winit_cli.stats import split_label
 from winit_cli.store.frames import RunFrames
 
