@@ -9,10 +9,13 @@ import yaml
 from commands import SMALL, refused, refused_with, winit, write
 from small import BASE, plan_of, run_of
 
+from winit_cli.claims.check import stored_claims
+from winit_cli.claims.decide import decide, needed_steps
 from winit_cli.config import dump, parse, resolve
 from winit_cli.errors import ConfigError
 from winit_cli.plan import make_plan
 from winit_cli.resolved import resolved_config
+from winit_cli.store.frames import read_run
 
 CLAIMS = """
 claims:
@@ -54,6 +57,18 @@ def test_a_run_with_other_claims_trains_nothing(tmp_path: Path) -> None:
     assert second.directory == first.directory and second.was_complete
     written = yaml.safe_load((second.directory / "config.yaml").read_text(encoding="utf-8"))
     assert written["claims"][1] == {"expect": "zeros stuck"}
+
+
+def test_a_run_on_disk_decides_its_claims(tmp_path: Path) -> None:
+    done = run_of(tmp_path, "seeds=6", text=TEXT + CLAIMS)
+    run = read_run(done.directory)
+    claims = stored_claims(run.config, run.labels)
+    tables = {"trials": run.trials, "curves": run.curves, "gradients": run.gradients}
+    found = decide(claims, tables, {})
+    assert list(found["n"]) == [6, 6, 6] and found["effect"].notna().all()
+    rows = run.gradients[run.gradients["step"] == 0]
+    needed = [rows[rows["param"] == param] for param, _ in needed_steps(claims)]
+    assert decide(claims, tables | {"gradients": needed[0]}, {}).equals(found)
 
 
 def test_all_faults_are_told_at_once_each_at_its_place() -> None:

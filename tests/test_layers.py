@@ -50,7 +50,7 @@ BELOW["bench"] = {*BELOW["runner"], "runner"}
 BELOW["export"] = set(BELOW["runner"])
 BELOW["verify"] = {*BELOW["export"], "export"}
 PARTS_WITHOUT_TORCH = (
-    *("store.frames", "store.runs", "stats", "claims.check", "findings"),
+    *("store.frames", "store.runs", "stats", "claims.check", "claims.decide", "findings"),
     *("plots", "plots.trial_cost", "report"),
     *("bench.cases", "bench.timing", "bench.pace", "bench.document"),
 )
