@@ -18,7 +18,7 @@ from winit_cli.tables import options_of
 
 def json_schema() -> dict[str, Any]:
     """Draft 2020-12; unknown keys are refused at every level, as winit does."""
-    general = _properties(General)
+    general, judging = _properties(General), _properties(Judging)
     names = [name for row in SCHEMES.values() for name in (row.name, *row.aliases)]
     use = {"oneOf": [{"enum": names}, *(_scheme(row.name, row.aliases, row.options, {}) for row in SCHEMES.values())]}
     side = {"$ref": "#/$defs/use"}
@@ -46,7 +46,8 @@ def json_schema() -> dict[str, Any]:
             "measure": _section(Measure) | {"description": Measure.__doc__},
             "vary": {"type": "object", "additionalProperties": _list({})},
             "baseline": {"type": "string"},
-            **_properties(Judging),
+            **judging,
+            "tie_margin": {"anyOf": [{"type": "number", "minimum": 0}, judging["tie_margin"]]},
             "select": _section(Select) | {"description": Select.__doc__},
             "claims": CLAIMS,
         },

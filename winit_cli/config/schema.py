@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -23,6 +23,7 @@ LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+@=,-]{0,63}")
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Schedule = Literal["constant", "cosine", "linear"]
 Precision = Literal["fp32", "tf32", "bf16"]
+Metric = Literal["final_train_loss", "final_val_loss", "final_test_loss", "final_test_accuracy"]
 
 
 def _name(value: str) -> str:
@@ -42,6 +43,11 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if twice:
         raise ValueError(f"{brief(', '.join(map(repr, twice)))} is given twice")
     return values
+
+
+def _by_metric(value: object) -> object:
+    """One margin holds for every metric."""
+    return value if isinstance(value, Mapping) else dict.fromkeys(get_args(Metric), value)
 
 
 def _seeds(value: object) -> object:
@@ -69,8 +75,7 @@ Rates = Annotated[tuple[PositiveNumber, ...], BeforeValidator(_listed), Field(mi
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_seeds), Field(min_length=1), AfterValidator(_distinct)]
 Beta = Annotated[Number, Field(ge=0, lt=1)]
-Metric = Literal["final_train_loss", "final_val_loss", "final_test_loss", "final_test_accuracy"]
-Margins = NonNegativeNumber | dict[Metric, NonNegativeNumber]
+Margins = Annotated[dict[Metric, NonNegativeNumber], BeforeValidator(_by_metric)]
 
 
 class Train(Strict):

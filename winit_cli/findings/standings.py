@@ -25,8 +25,8 @@ from winit_cli.stats import (
 from winit_cli.store.frames import RunFrames
 
 COLUMNS = (
-    *("variant", "rank", "rank_low", "rank_high", "of", "label", "scheme", "lr", "n", "diverged", "stuck"),
-    *("accuracy", "accuracy_low", "accuracy_high", "loss", "loss_low", "loss_high", "first_grad", "last_grad"),
+    *("rank", "label", "scheme", "lr", "n", "diverged", "stuck", "accuracy", "accuracy_low", "accuracy_high"),
+    *("loss", "loss_low", "loss_high", "first_grad", "last_grad", "rank_low", "rank_high", "of", "variant"),
     *("difference", "difference_low", "difference_high", "p_holm", "probability_of_improvement", "poi_low", "poi_high"),
     *("verdict", "seeds_needed", "steps_to_target", "loss_area", "why", "beats"),
 )

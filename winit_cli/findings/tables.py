@@ -10,7 +10,6 @@ from pandas import DataFrame
 
 from winit_cli.stats import (
     MARGIN,
-    METRICS,
     Rules,
     best_rates,
     comparisons,
@@ -79,12 +78,8 @@ def tables_of(run: RunFrames) -> Tables:
 
 
 def rules_of(config: Mapping[str, Any], best: DataFrame) -> Rules:
-    """How a config asks for results to be compared. A margin without a metric holds for all of them."""
-    margin = config.get("tie_margin")
-    if margin is None:
-        margins = {"final_test_accuracy": MARGIN}
-    else:
-        margins = dict(margin) if isinstance(margin, Mapping) else dict.fromkeys(METRICS, float(margin))
+    """How a config asks for results to be compared."""
+    margins = config.get("tie_margin", {"final_test_accuracy": MARGIN})
     selected = dict(zip(best["label"], best["lr"], strict=True)) if config.get("select") else {}
     return Rules(config["baseline"], config.get("family", "baseline"), margins, selected)
 
