@@ -29,16 +29,17 @@ BELOW: dict[str, set[str]] = {
     "data": {"errors", "rng", "tables", "theory"},
     "environment": {"errors"},
 }
-BELOW["config"] = {*BELOW["schemes"], "schemes", "models", "data", "losses"}
+BELOW["store"] = {"errors"}
+BELOW["stats"] = {*BELOW["store"], "store"}
+BELOW["claims"] = {*BELOW["stats"], "stats", "tables"}
+BELOW["config"] = {*BELOW["schemes"], "schemes", "models", "data", "losses", *BELOW["claims"], "claims"}
 BELOW["plugins"] = {*BELOW["config"]}
 BELOW["rehearsal"] = {*BELOW["config"]}
 BELOW["setting"] = {*BELOW["config"], "config", "rehearsal"}
 BELOW["plan"] = {*BELOW["setting"], "setting"}
 BELOW["resolved"] = {*BELOW["plan"], "plan"}
 BELOW["engine"] = {*BELOW["plan"], "plan", "sizes"}
-BELOW["store"] = {"errors"}
-BELOW["stats"] = {*BELOW["store"], "store"}
-BELOW["findings"] = {*BELOW["stats"], "stats"}
+BELOW["findings"] = {*BELOW["claims"], "claims"}
 BELOW["plots"] = {*BELOW["stats"], "stats", "visible"}
 BELOW["report"] = {*BELOW["plots"], "plots", "findings"}
 BELOW["stopping"] = {"errors"}
@@ -49,7 +50,8 @@ BELOW["bench"] = {*BELOW["runner"], "runner"}
 BELOW["export"] = set(BELOW["runner"])
 BELOW["verify"] = {*BELOW["export"], "export"}
 PARTS_WITHOUT_TORCH = (
-    *("store.frames", "store.runs", "stats", "findings", "plots", "plots.trial_cost", "report"),
+    *("store.frames", "store.runs", "stats", "claims.check", "claims.decide", "findings"),
+    *("plots", "plots.trial_cost", "report"),
     *("bench.cases", "bench.timing", "bench.pace", "bench.document"),
 )
 BELOW["gallery"] = {*BELOW, "api", "cli"}

@@ -28,8 +28,6 @@ def experiment(document: Document, faults: Faults) -> Experiment | None:
     for key in raw:
         if key not in KEYS:
             faults.add((key,), f"unknown key '{brief(key)}'; {known(key, KEYS)}")
-    if raw.get("claims") not in (None, []):
-        faults.add(("claims",), "this version of winit decides no claims; remove them")
     model, data = _model(raw, faults), _data(raw, faults)
     train = _train(raw, faults)
     measure = faults.model(Measure, _section(raw, "measure"), ("measure",))
