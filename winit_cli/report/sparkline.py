@@ -13,7 +13,7 @@ from winit_cli.report.charts import path
 from winit_cli.report.numbers import number
 from winit_cli.report.scales import Axis
 
-WIDTH, HEIGHT, ROOM = 96, 26, 3
+WIDTH, HEIGHT, ROOM = 84, 26, 3
 POINTS = 60
 
 

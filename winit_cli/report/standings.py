@@ -35,7 +35,6 @@ MEANINGS = {
 }
 NUMERIC = {"rank", "lr", "test accuracy", "test loss", "steps to target"}
 MINUS = "−"
-SPACE = "\u00a0"
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ def _verdict(row: Row) -> Cell:
         return Cell(row["verdict"] or "", kind=f"verdict {row['verdict'] or 'none'}")
     needed = row["seeds_needed"]
     more = "over 1,000 seeds to decide" if math.isinf(needed) else f"about {needed:.0f} seeds to decide"
-    said = ", ".join(filter(None, (difference(row), f"p{SPACE}{p_text(row['p_holm'])}")))
+    said = ", ".join(filter(None, (difference(row), f"p {p_text(row['p_holm'])}")))
     note = said if math.isnan(needed) else f"{said}\n{more}"
     return Cell(row["verdict"], _sortable(row["p_holm"]), note, f"verdict {row['verdict']}")
 
@@ -136,6 +135,8 @@ def difference(row: Row) -> str:
     if math.isnan(row["difference"]):
         return ""
     text = with_interval(row["difference"], row["difference_low"], row["difference_high"])
+    if row["difference"] == 0:
+        return text
     return text.replace("-", MINUS, 1) if text.startswith("-") else f"+{text}"
 
 
@@ -146,7 +147,7 @@ def signed(value: float) -> str:
 
 def p_text(p: float) -> str:
     """``= 0.012`` or ``< 0.001``."""
-    return "unknown" if math.isnan(p) else f"<{SPACE}0.001" if p < 0.001 else f"={SPACE}{p:.2g}"
+    return "unknown" if math.isnan(p) else "< 0.001" if p < 0.001 else f"= {p:.2g}"
 
 
 def _outcomes(row: Row) -> Cell:
