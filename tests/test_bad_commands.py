@@ -28,7 +28,7 @@ SETTINGS = {
     "nope.x=3": "-s nope.x=3: nope: unknown key 'nope'; did you mean 'name'?",
     "vary.model.depth=3": "-s vary.model.depth=3: vary.model.depth: expected a list of values, got 3",
     "data.train_size=10": "train.batch_size 16 is larger than the training part of gaussian (10 examples)",
-    "claims=[x]": "-s claims=[x]: claims: this version of winit decides no claims",
+    "claims=[x]": "-s claims=[x]: claims.0: at character 1: no label 'x'; known: kaiming_normal, zeros",
     "name=a\nseeds: 3": "-s name=a\nseeds: 3: not valid YAML",
 }
 

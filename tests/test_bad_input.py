@@ -89,7 +89,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"name": ".."}, "the first a letter or digit), got .."),
     ({"name": 5}, "name: must be text (put it in quotes), got 5"),
     ({"trian": {}}, "trian: unknown key 'trian'; did you mean 'train'? (known: name, seeds"),
-    ({"claims": [{"better": "zeros"}]}, "claims: this version of winit decides no claims; remove them"),
+    ({"claims": ["zros stuck"]}, "claims.0: at character 1: no label 'zros'; did you mean 'zeros'? (known"),
     ({"engine": "fast"}, "engine: unknown value fast; did you mean 'auto'? (known: auto, stacked, serial)"),
     ({"precision": "fp16"}, "precision: unknown value fp16; did you mean 'bf16'?"),
     ({"precision": "tf32"}, "precision: tf32 needs a CUDA device; use precision: fp32 or --device cuda"),

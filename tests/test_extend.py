@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from small import Heard, bytes_of, plan_of, rows, run_of
 
-from winit_cli.report.notices import notices
+from winit_cli.findings.notices import notices
 from winit_cli.report.page import page
 from winit_cli.runner import run_plan
 from winit_cli.setting import FORMAT

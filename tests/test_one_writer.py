@@ -16,7 +16,7 @@ from commands import tables, winit, write
 from small import Heard, plan_of, run_of
 
 from winit_cli.errors import LockedError, StorageError
-from winit_cli.report.notices import notices
+from winit_cli.findings.notices import notices
 from winit_cli.runner import How, run_plan
 from winit_cli.store import lock
 from winit_cli.store.frames import read_run

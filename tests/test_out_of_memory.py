@@ -14,8 +14,8 @@ from test_memory import STACKED
 from winit_cli import training
 from winit_cli.engine import stacks
 from winit_cli.engine.stacked import train_stack
+from winit_cli.findings.notices import notices
 from winit_cli.plan import Trial
-from winit_cli.report.notices import notices
 from winit_cli.report.page import page
 from winit_cli.store.frames import read_run
 from winit_cli.store.runs import run_facts

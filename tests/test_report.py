@@ -13,17 +13,15 @@ import pytest
 from frames import TWELVE, make_run
 
 from winit_cli.errors import StorageError
+from winit_cli.findings import Findings
+from winit_cli.findings.notices import notices
+from winit_cli.findings.numbers import number, with_interval
 from winit_cli.plots import PLOTS
 from winit_cli.report import render, write
-from winit_cli.report.answer import answer
-from winit_cli.report.notices import notices
-from winit_cli.report.numbers import number, with_interval
 from winit_cli.report.page import page
 from winit_cli.report.pictures import SHOWN
-from winit_cli.report.standin import findings
 from winit_cli.report.standings import rankings
 from winit_cli.report.tables import audit, pairs
-from winit_cli.stats import ranking
 from winit_cli.store.frames import RunFrames
 from winit_cli.visible import visible
 
@@ -31,11 +29,6 @@ from winit_cli.visible import visible
 def text_of(run: RunFrames) -> str:
     """The page without its figures, which take most of the time."""
     return page(run, {})
-
-
-def said(run: RunFrames) -> str:
-    task = run.data["task"]
-    return "\n".join(answer(ranking(run.trials, run.weight_gradients, run.labels, task=task), task=task))
 
 
 def test_page_loads_nothing(tmp_path: Path):
@@ -115,47 +108,6 @@ def test_write_says_what_the_disk_refused(tmp_path: Path):
         write(make_run(tmp_path))
 
 
-def test_answer_names_the_best_with_its_interval_and_the_failures(tmp_path: Path):
-    text = said(make_run(tmp_path))
-    assert text.startswith("kaiming_normal ranks first with a mean test accuracy of 0.")
-    assert "±" in text
-    assert "(95 % interval over 3 seeds)" in text
-    assert "Diverged: normal in 2 of 3." in text
-    assert "zeros in 3 of 3" in text
-
-
-def test_answer_names_what_overlaps(tmp_path: Path):
-    text = said(make_run(tmp_path, ["sparse", "orthogonal", "zeros"], seeds=5))
-    assert re.search(r"The interval of (sparse|orthogonal) overlaps with it: these seeds do not separate", text)
-
-
-def test_answer_from_one_seed_claims_nothing(tmp_path: Path):
-    text = said(make_run(tmp_path, ["sparse", "zeros"], seeds=1))
-    assert "from a single seed" in text
-    assert "One seed gives no interval" in text
-
-
-def test_answer_when_everything_diverged(tmp_path: Path):
-    assert said(make_run(tmp_path, ["ones"], seeds=2)).startswith("No trial has finished with a result")
-
-
-def test_answer_when_nothing_learned(tmp_path: Path):
-    assert "no better than always giving the same answer" in said(make_run(tmp_path, ["zeros", "normal:std=0.001"]))
-
-
-def test_answer_of_equal_rows_shares_the_place(tmp_path: Path):
-    run = make_run(tmp_path, ["zeros", "zeros@home"], seeds=2)
-    equal = run.trials.assign(final_test_accuracy=0.1)
-    assert said(dataclasses.replace(run, trials=equal)).startswith("zeros and zeros@home share the first place")
-
-
-def test_each_variant_has_its_own_answer(tmp_path: Path):
-    labels = [f"{scheme}@depth={depth}" for depth in (2, 9) for scheme in ("kaiming_normal", "zeros")]
-    text = said(make_run(tmp_path, labels))
-    assert text.startswith("At depth=2: kaiming_normal ranks first")
-    assert "\nAt depth=9: kaiming_normal ranks first" in text
-
-
 def test_regression_has_no_accuracy(tmp_path: Path):
     run = make_run(tmp_path, task="regression")
     html = text_of(run)
@@ -167,7 +119,7 @@ def test_regression_has_no_accuracy(tmp_path: Path):
 def test_learning_rates_are_shown_where_there_are_several(tmp_path: Path):
     for lrs, shown in (((0.1,), False), ((0.1, 0.2), True)):
         run = make_run(tmp_path, lrs=lrs)
-        [ranking] = rankings(run, findings(run))
+        [ranking] = rankings(run, Findings(run))
         assert ("lr" in [column.name for column in ranking.table.columns]) is shown
         assert ('<section id="rates"' in text_of(run)) is shown
 

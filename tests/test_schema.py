@@ -35,7 +35,7 @@ LIMITS = {
 LENGTHS = {"minItems": lambda size, bound: size >= bound, "maxItems": lambda size, bound: size <= bound}
 KNOWN = {
     *("$schema", "$ref", "$defs", "title", "description", "default", "type", "properties", "required"),
-    *("additionalProperties", "items", "prefixItems", "enum", "const", "anyOf", "oneOf", "pattern"),
+    *("additionalProperties", "items", "prefixItems", "enum", "const", "anyOf", "oneOf", "pattern", "propertyNames"),
     *LIMITS,
     *LENGTHS,
 }
@@ -76,7 +76,8 @@ def _within(schema: Mapping[str, Any], value: Any) -> bool:
     if isinstance(value, dict):
         known, other = schema.get("properties", {}), schema.get("additionalProperties", True)
         complete = set(schema.get("required", ())) <= value.keys()
-        return complete and all(accepts(known.get(key, other), inner) for key, inner in value.items())
+        named = all(accepts(schema.get("propertyNames", True), key) for key in value)
+        return complete and named and all(accepts(known.get(key, other), inner) for key, inner in value.items())
     if isinstance(value, int | float):
         return all(holds(value, schema[key]) for key, holds in LIMITS.items() if key in schema)
     return True
@@ -114,6 +115,7 @@ GOOD: list[dict[str, Any]] = [
     {"seeds": [3, 1], "train": {"lr": 0.1, "betas": [0.9, 0.99], "optimizer": "adam", "epochs": 1}},
     {"train": {"momentum": 0.9, "nesterov": True}},
     {"vary": {"model.depth": [1, 2]}, "measure": {"every": 1}, "claims": [], "baseline": "zeros"},
+    {"claims": ["zeros stuck", {"expect": "zeros < 2", "metric": "loss_area", "lr": 0.1}]},
     {"data": {"name": "npz", "path": "x.npz", "normalize": "per_feature"}},
 ]
 
@@ -148,7 +150,9 @@ BAD: list[dict[str, Any]] = [
     {"seeds": 0},
     {"seeds": [-1]},
     {"measure": {"evry": 1}},
-    {"claims": ["x"]},
+    {"claims": "zeros stuck"},
+    {"claims": [{"better": "zeros"}]},
+    {"claims": [{"expect": "zeros stuck", "lr": [0.1]}]},
     {"engine": "fast"},
     {"precision": "fp16"},
 ]

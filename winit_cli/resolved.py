@@ -26,10 +26,11 @@ def resolved_config(plan: Plan) -> dict[str, Any]:
         "vary": {key: list(values) for key, values in plan.config.vary.items()},
         "measure": _without_none(measure),
         "baseline": base.baseline,
+        **_without_none(_plain(base.judging.model_dump())),
         "engine": base.general.engine,
         "precision": base.general.precision,
         "checkpoint_seconds": base.general.checkpoint_seconds,
-        "claims": [],
+        "claims": [claim.given.flat() for claim in plan.config.claims],
     }
 
 

@@ -15,12 +15,11 @@ from winit_cli.config import dump
 from winit_cli.engine.division import MEMORY, Division, division, left_aside, too_large
 from winit_cli.environment import environment
 from winit_cli.errors import UsageError, WinitError
-from winit_cli.pairs import comparisons
+from winit_cli.findings import tables_of
 from winit_cli.plan import Plan
 from winit_cli.resolved import resolved_config
-from winit_cli.stats import summarize
 from winit_cli.store.files import write_csv, write_json, write_text
-from winit_cli.store.frames import read_trials
+from winit_cli.store.frames import read_run
 from winit_cli.store.lock import writing
 from winit_cli.store.reading import FILE
 from winit_cli.store.runs import finished_elsewhere, run_facts
@@ -223,7 +222,5 @@ def _write_tables(plan: Plan, store: Store, progress: Progress) -> None:
     write_json(store.directory / "env.json", store.meta("env"))
     for text in store.export():
         progress.note(text)
-    trials = read_trials(store.directory)
-    against_baseline = comparisons(trials, plan.labels, plan.config.base.baseline)
-    for name, table in (("summary", summarize(trials, plan.labels)), ("comparisons", against_baseline)):
+    for name, table in tables_of(read_run(store.directory, ("trials", "curves"))).files().items():
         write_csv(store.directory / f"{name}.csv", list(table.columns), table.itertuples(index=False))

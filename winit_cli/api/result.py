@@ -10,13 +10,12 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from winit_cli.errors import UsageError, known
-from winit_cli.pairs import comparisons
+from winit_cli.findings import Findings
 from winit_cli.plots import PLOTS, encode
 from winit_cli.report import write
-from winit_cli.stats import ranking, summarize
 from winit_cli.store.frames import RunFrames
 
-SHOWN = ("rank", "label", "lr", "accuracy", "loss", "n", "diverged", "stuck")
+SHOWN = ("rank", "label", "lr", "accuracy", "loss", "n", "diverged", "stuck", "verdict")
 
 
 @dataclass(frozen=True)
@@ -31,19 +30,40 @@ class Comparison:
         return self.run.path
 
     @cached_property
-    def table(self) -> DataFrame:
-        """Labels and learning rates, the best first: means with 95 % intervals, counts, gradients at step 0."""
-        return ranking(self.run.trials, self.run.weight_gradients, self.run.labels, task=self.run.data["task"])
+    def findings(self) -> Findings:
+        """The answer and everything behind it."""
+        return Findings(self.run)
 
-    @cached_property
+    @property
+    def answer(self) -> str:
+        """The answer in a few sentences."""
+        return "\n".join(self.findings.sentences)
+
+    @property
+    def table(self) -> DataFrame:
+        """Labels and learning rates, the best first: ranks and means with 95 % intervals, counts, verdicts against the
+        baseline, gradients at step 0."""
+        return self.findings.standings
+
+    @property
     def summary(self) -> DataFrame:
         """Per label, learning rate and metric: n, diverged, mean, median, iqm, sd and 95 % interval."""
-        return summarize(self.run.trials, self.run.labels)
+        return self.findings.tables.summary
 
-    @cached_property
+    @property
     def comparisons(self) -> DataFrame:
         """Every label against the baseline, paired by seed."""
-        return comparisons(self.run.trials, self.run.labels, self.run.config["baseline"])
+        return self.findings.tables.comparisons
+
+    @property
+    def ranks(self) -> DataFrame:
+        """The place of every label and learning rate with its interval, for every metric."""
+        return self.findings.tables.ranks
+
+    @property
+    def best_lr(self) -> DataFrame:
+        """The best learning rate of every label, where there are several."""
+        return self.findings.tables.best_lr
 
     @property
     def trials(self) -> DataFrame:

@@ -79,8 +79,8 @@ def execute(config: Config, terminal: Terminal, results: Path, device: str, how:
     from winit_cli.cli.progress import reporting
     from winit_cli.cli.sources import spoken_notes
     from winit_cli.environment import resolve_device
+    from winit_cli.findings.notices import halved
     from winit_cli.plan import make_plan
-    from winit_cli.report.notices import halved
     from winit_cli.runner import run_plan
     from winit_cli.store.frames import read_run
 

@@ -21,9 +21,9 @@ LABEL_WIDTH = 24  # a longer label is folded before a column is left out
 
 def show(terminal: Terminal, run: RunFrames) -> None:
     """Print the ranked table of a run."""
-    from winit_cli.stats import ranking
+    from winit_cli.findings import Findings
 
-    rows = ranking(run.trials, run.weight_gradients, run.labels, task=run.data["task"]).to_dict("records")
+    rows = Findings(run).standings.to_dict("records")
     console = terminal.out
     columns = _columns(run, rows, console.width)
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
@@ -41,10 +41,9 @@ def show(terminal: Terminal, run: RunFrames) -> None:
 
 def document(run: RunFrames) -> dict[str, Any]:
     """The ranking with where it comes from, for ``--json``."""
-    from winit_cli.stats import ranking
+    from winit_cli.findings import Findings
 
-    frame = ranking(run.trials, run.weight_gradients, run.labels, task=run.data["task"])
-    rows = frame.astype(object).to_dict("records")
+    rows = Findings(run).standings.astype(object).to_dict("records")
     return {"run": str(run.path), **run.status, "task": run.data["task"], "ranking": rows}
 
 

@@ -10,14 +10,15 @@ from winit_cli.config.document import Document, shown
 from winit_cli.config.entries import EntryReader
 from winit_cli.config.faults import Faults
 from winit_cli.config.plain_yaml import Path_
-from winit_cli.config.schema import NAME, Entry, Experiment, General, Measure, SchemeEntry, Train, slug
+from winit_cli.config.schema import NAME, Entry, Experiment, General, Judging, Measure, SchemeEntry, Select, Train, slug
 from winit_cli.data import DATASETS
 from winit_cli.errors import brief, known
 from winit_cli.losses import LOSSES
 from winit_cli.models import MODELS
 from winit_cli.tables import Strict, options_of
 
-KEYS = (*General.model_fields, "model", "data", "schemes", "train", "measure", "baseline", "vary", "claims")
+SECTIONS = ("model", "data", "schemes", "train", "measure", "baseline", "vary", "claims")
+KEYS = (*General.model_fields, *Judging.model_fields, *SECTIONS)
 
 
 def experiment(document: Document, faults: Faults) -> Experiment | None:
@@ -27,15 +28,14 @@ def experiment(document: Document, faults: Faults) -> Experiment | None:
     for key in raw:
         if key not in KEYS:
             faults.add((key,), f"unknown key '{brief(key)}'; {known(key, KEYS)}")
-    if raw.get("claims") not in (None, []):
-        faults.add(("claims",), "this version of winit decides no claims; remove them")
     model, data = _model(raw, faults), _data(raw, faults)
     train = _train(raw, faults)
     measure = faults.model(Measure, _section(raw, "measure"), ("measure",))
     schemes = _schemes(raw, model, faults)
     baseline = _baseline(raw, schemes, faults)
     general = _general(document, faults)
-    if len(faults.found) > before or not (model and data and train and measure and general):
+    judging = _judging(raw, data, train, general, faults)
+    if len(faults.found) > before or not (model and data and train and measure and judging and general):
         return None
     return Experiment(
         general=general,
@@ -44,6 +44,7 @@ def experiment(document: Document, faults: Faults) -> Experiment | None:
         schemes=schemes,
         train=train,
         measure=measure,
+        judging=judging,
         baseline=baseline,
     )
 
@@ -60,6 +61,24 @@ def _general(document: Document, faults: Faults) -> General | None:
     stem = Path(document.source).stem
     given.setdefault("name", stem if NAME.fullmatch(stem) else "experiment")
     return faults.model(General, given, ())
+
+
+def _judging(
+    raw: Mapping[str, Any], data: Entry | None, train: Train | None, general: General | None, faults: Faults
+) -> Judging | None:
+    given = {key: raw[key] for key in Judging.model_fields if key in raw and key != "select"}
+    judging = faults.model(Judging, given, ())
+    select = faults.model(Select, raw["select"], ("select",)) if raw.get("select") is not None else None
+    if select is None:
+        return judging
+    if general and (shared := sorted(set(select.seeds) & set(general.seeds))):
+        listed = brief(", ".join(map(str, shared)))
+        faults.add(("select", "seeds"), f"{listed} also under seeds:; rates are selected on seeds of their own")
+    if train and len(train.lr) < 2:
+        faults.add(("select",), "there is only one learning rate; give train.lr a list, or remove select:")
+    if data and select.metric == "final_val_loss" and not data.options.get("val_size"):
+        faults.add(("select", "metric"), "final_val_loss needs a validation part; set data.val_size")
+    return judging and judging.model_copy(update={"select": select})
 
 
 def _train(raw: Mapping[str, Any], faults: Faults) -> Train | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -16,11 +16,14 @@ from winit_cli.tables import Flag, NonNegativeInt, NonNegativeNumber, Number, Po
 # files of these names, with any ending, are devices on Windows
 RESERVED = re.compile(r"([Cc][Oo][Nn]|[Pp][Rr][Nn]|[Aa][Uu][Xx]|[Nn][Uu][Ll]|([Cc][Oo][Mm]|[Ll][Pp][Tt])[0-9])(\.|$)")
 NAME = re.compile(rf"(?!{RESERVED.pattern})[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")
+SPAN = re.compile(r"(\d{1,18})-(\d{1,18})")
+MOST_SEEDS = 100_000
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+@=,-]{0,63}")
 
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Schedule = Literal["constant", "cosine", "linear"]
 Precision = Literal["fp32", "tf32", "bf16"]
+Metric = Literal["final_train_loss", "final_val_loss", "final_test_loss", "final_test_accuracy"]
 
 
 def _name(value: str) -> str:
@@ -42,13 +45,29 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def _by_metric(value: object) -> object:
+    """One margin holds for every metric."""
+    return value if isinstance(value, Mapping) else dict.fromkeys(get_args(Metric), value)
+
+
 def _seeds(value: object) -> object:
-    """A number of seeds n means 0 … n - 1."""
+    """A number of seeds n means 0 … n - 1; in a list ``100-104`` means five."""
     if isinstance(value, bool) or not isinstance(value, int | list | tuple):
-        raise ValueError("expected a number of seeds or a list like [3, 5, 8]")
-    if isinstance(value, int) and not 1 <= value <= 100_000:
-        raise ValueError("expected 1 to 100000 seeds")
-    return list(range(value)) if isinstance(value, int) else value
+        raise ValueError("expected a number of seeds or a list like [3, 5, 8] or [100-104]")
+    if isinstance(value, int) and not 1 <= value <= MOST_SEEDS:
+        raise ValueError(f"expected 1 to {MOST_SEEDS} seeds")
+    return list(range(value)) if isinstance(value, int) else [seed for item in value for seed in _span(item)]
+
+
+def _span(item: object) -> Sequence[object]:
+    """The seeds of a list's item."""
+    found = SPAN.fullmatch(item) if isinstance(item, str) else None
+    if not found:
+        return [item]
+    first, last = int(found[1]), int(found[2])
+    if not first <= last < first + MOST_SEEDS:
+        raise ValueError(f"{item}: expected the smaller seed first, and at most {MOST_SEEDS} seeds")
+    return range(first, last + 1)
 
 
 Name = Annotated[str, AfterValidator(_name)]
@@ -56,6 +75,7 @@ Rates = Annotated[tuple[PositiveNumber, ...], BeforeValidator(_listed), Field(mi
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_seeds), Field(min_length=1), AfterValidator(_distinct)]
 Beta = Annotated[Number, Field(ge=0, lt=1)]
+Margins = Annotated[dict[Metric, NonNegativeNumber], BeforeValidator(_by_metric)]
 
 
 class Train(Strict):
@@ -98,6 +118,22 @@ class Measure(Strict):
     test_every: PositiveInt | None = None
 
 
+class Select(Strict):
+    """How each label's learning rate is selected: by the mean of a metric over trials with ``seeds`` of their own."""
+
+    metric: Literal["final_train_loss", "final_val_loss"] = "final_val_loss"
+    seeds: Seeds
+
+
+class Judging(Strict):
+    """How results are compared; nothing of it changes what is trained but ``select``, which adds trials."""
+
+    family: Literal["baseline", "all"] = "baseline"
+    tie_margin: Margins | None = None
+    target: Number | None = None
+    select: Select | None = None
+
+
 class Entry(Strict):
     """A named row with the values of its options: a model or a data set."""
 
@@ -138,7 +174,14 @@ class Experiment(Strict):
     schemes: tuple[SchemeEntry, ...]
     train: Train
     measure: Measure
+    judging: Judging
     baseline: str
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """All seeds that are trained: the experiment's, and those that select learning rates."""
+        select = self.judging.select
+        return self.general.seeds + (select.seeds if select else ())
 
 
 def slug(label: str) -> str:

@@ -10,16 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from winit_cli.export.output import refuse_existing
 from winit_cli.export.stored import named
-from winit_cli.pairs import comparisons
-from winit_cli.stats import summarize
+from winit_cli.findings.tables import FILES, tables_of
 from winit_cli.store.digest import damaged_trials, is_meta_whole
 from winit_cli.store.files import plain_cell, refusals, write_csv
-from winit_cli.store.reading import facts_of, has_digests, reading
+from winit_cli.store.frames import frames_of
+from winit_cli.store.reading import has_digests, reading
 from winit_cli.store.schema import QUERIES, TABLES
+
+STATISTICS = tuple(f"{name}.csv" for name in FILES)
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,10 @@ def _write_tables(run: Path, folder: Path) -> list[str]:
             except sqlite3.DatabaseError as error:
                 (folder / f"{name}.csv").unlink()
                 left_out.append(f"{name}.csv: {error}")
-        is_whole = not has_digests(connection) or is_meta_whole(connection)
-        trials = pd.read_sql_query(QUERIES["trials"], connection)
-        facts = facts_of(connection) if is_whole else {}
-    if not is_whole:
-        return [*left_out, "summary.csv, comparisons.csv: the config and environment are not what was recorded"]
-    against_baseline = comparisons(trials, facts["labels"], facts["config"]["baseline"])
-    for name, table in (("summary", summarize(trials, facts["labels"])), ("comparisons", against_baseline)):
+        if has_digests(connection) and not is_meta_whole(connection):
+            return [*left_out, f"{', '.join(STATISTICS)}: the config and environment are not what was recorded"]
+        statistics = tables_of(frames_of(connection, run, ("trials", "curves"))).files()
+    for name, table in statistics.items():
         write_csv(folder / f"{name}.csv", list(table.columns), table.itertuples(index=False))
     return left_out
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from pandas import DataFrame
 
+from winit_cli.findings import Findings
+from winit_cli.findings.numbers import Row, records
 from winit_cli.plots.style import short
-from winit_cli.report.numbers import Row, records
-from winit_cli.report.standin import Findings
 from winit_cli.report.standings import p_text, signed
 from winit_cli.report.tables import Cell, Column, Table, of_frame
 from winit_cli.stats import split_label
@@ -29,7 +29,7 @@ class Matrix:
 
 def matrices(found: Findings, labels: list[str]) -> list[Matrix]:
     """A matrix per variant and rate, of the metric that ranks; none where all were compared with one label alone."""
-    frame = found.comparisons
+    frame = found.tables.comparisons
     if frame.empty:
         return []
     frame = frame[frame["metric"] == found.metric]
@@ -46,7 +46,7 @@ def matrices(found: Findings, labels: list[str]) -> list[Matrix]:
 
 def listed(found: Findings) -> Table:
     """All comparisons of all metrics."""
-    return of_frame(found.comparisons, "all comparisons", "comparisons.csv")
+    return of_frame(found.tables.comparisons, "all comparisons", "comparisons.csv")
 
 
 def _variant(label: str) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from winit_cli.findings import Findings
 from winit_cli.plots import PLOTS, encode
 from winit_cli.report import charts
 from winit_cli.report.overview import facts, state
 from winit_cli.report.pictures import of_chart
 from winit_cli.report.sections import sections
-from winit_cli.report.standin import findings
 from winit_cli.store.frames import RunFrames
 from winit_cli.visible import visible
 
@@ -27,7 +27,7 @@ ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&'\u2028\u2029"
 
 def page(run: RunFrames, drawn: Mapping[str, bytes]) -> str:
     """The report; ``drawn`` holds a PNG per row of PLOTS that has something to show."""
-    found = findings(run)
+    found = Findings(run)
     environment = _environment()
     return environment.get_template("page.html.j2").render(
         title=run.config["name"],

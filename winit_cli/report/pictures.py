@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from winit_cli.findings import Findings
+from winit_cli.findings.numbers import number, records
 from winit_cli.plots import PLOTS
 from winit_cli.plots.panels import rates
 from winit_cli.report.bands import thinned
 from winit_cli.report.charts import Chart
 from winit_cli.report.depth import over_time
-from winit_cli.report.numbers import number, records
-from winit_cli.report.standin import Findings
 from winit_cli.report.tables import Cell, Column, Table, cell
 from winit_cli.store.frames import RunFrames
 
@@ -80,7 +80,7 @@ def _band(middle: float, low: float, high: float) -> Cell:
 
 def of_finals(found: Findings) -> Table:
     """What the trials of each label and rate ended with."""
-    frame = found.summary[found.summary["metric"] == found.metric]
+    frame = found.tables.summary[found.tables.summary["metric"] == found.metric]
     rows = [[cell(row[name]) for name in FINALS] for row in records(frame[list(FINALS)])]
     return Table(f"{found.metric} of each label", [Column(name, numeric=name != "label") for name in FINALS], rows)
 

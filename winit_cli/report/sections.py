@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+from pandas import DataFrame
 
+from winit_cli.findings import Findings
 from winit_cli.report import curves, depth, matrix, pictures, rates, tables
 from winit_cli.report.charts import Chart, Key, keys
-from winit_cli.report.standin import Findings
 from winit_cli.report.standings import MEANINGS, rankings
 from winit_cli.store.frames import RunFrames
 
@@ -55,7 +56,8 @@ def _ranking(source: Source) -> Data:
 
 
 def _claims(source: Source) -> Data | None:
-    return None if source.found.claims.empty else {"table": tables.claims(source.found.claims)}
+    claims: DataFrame | None = getattr(source.found, "claims", None)
+    return None if claims is None or claims.empty else {"table": tables.claims(claims)}
 
 
 def _finals(source: Source) -> Data | None:
@@ -102,13 +104,13 @@ def _rates(source: Source) -> Data | None:
     charts = rates.charts(source.run, source.found)
     if not charts:
         return None
-    best = source.found.best_lr
+    best = source.found.tables.best_lr
     table = None if best.empty else tables.of_frame(best, "best learning rates", "best_lr.csv")
     return {"charts": charts, "legend": source.legend, "table": table}
 
 
 def _pairs(source: Source) -> Data | None:
-    if source.found.comparisons.empty:
+    if source.found.tables.comparisons.empty:
         return None
     return {"matrices": matrix.matrices(source.found, source.run.labels), "table": matrix.listed(source.found)}
 

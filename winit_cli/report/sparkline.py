@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from winit_cli.findings.numbers import number
 from winit_cli.plots.window import Window
 from winit_cli.report.bands import thinned
 from winit_cli.report.charts import path
-from winit_cli.report.numbers import number
 from winit_cli.report.scales import Axis
 
 WIDTH, HEIGHT, ROOM = 84, 26, 3

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from winit_cli.findings import Findings
+from winit_cli.findings.numbers import Row, number, records, with_interval
 from winit_cli.plots.panels import Facet
 from winit_cli.plots.window import Window, constant_of, window_of
 from winit_cli.report.charts import Key, keys
-from winit_cli.report.numbers import Row, number, records, with_interval
 from winit_cli.report.sparkline import sparkline
-from winit_cli.report.standin import Findings
 from winit_cli.report.tables import Cell, Column, Table
 from winit_cli.stats import split_label
 from winit_cli.store.frames import RunFrames

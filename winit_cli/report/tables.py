@@ -9,8 +9,8 @@ from typing import Any
 
 from pandas import DataFrame
 
+from winit_cli.findings.numbers import number, records
 from winit_cli.report.charts import Key
-from winit_cli.report.numbers import number, records
 from winit_cli.report.sparkline import Sparkline
 from winit_cli.store.frames import RunFrames
 

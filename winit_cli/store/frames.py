@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import sqlite3
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ class RunFrames:
 
     ``units`` holds some first-layer units per trial: ``values`` is a float32 array of shape
     (units, height, width) or (units, length), ``moment`` is ``start`` or ``end``. ``halved`` says in words which stacks
-    ran out of memory.
+    ran out of memory. The tables hold the trials of the experiment's seeds; those that select learning rates are
+    ``selection``.
     """
 
     path: Path
@@ -37,6 +40,7 @@ class RunFrames:
     timings: DataFrame
     units: DataFrame
     halved: list[str] = field(default_factory=list)
+    selection: DataFrame = field(default_factory=DataFrame)
 
     @property
     def weights(self) -> list[str]:
@@ -49,27 +53,43 @@ class RunFrames:
         return self.gradients[self.gradients["param"].isin(self.weights)]
 
 
-def read_run(path: Path) -> RunFrames:
-    """Read a run, also one that another process is still writing.
+def read_run(path: Path, wanted: Collection[str] = tuple(QUERIES)) -> RunFrames:
+    """Read a run, also one that another process is still writing; tables that are not ``wanted`` are empty.
 
     Raises:
         StorageError: the store is missing or damaged.
     """
     with reading(path) as connection:
         refuse_damage(connection, path)
-        meta = facts_of(connection)
-        if "config" not in meta:
-            raise StorageError(f"{path} was only just begun and holds nothing yet; ask again in a moment")
-        frames = {name: pd.read_sql_query(query, connection) for name, query in QUERIES.items()}
-        frames["units"] = _with_arrays(frames["units"])
-        facts: dict[str, Any] = {key: meta[key] for key in ("config", "env", "status", "data", "labels")} | frames
-        return RunFrames(path, **facts, halved=meta.get("halved", []))
+        return frames_of(connection, path, wanted)
 
 
-def read_trials(path: Path) -> DataFrame:
-    """The trials of a run alone, whose curves and gradients may be millions of rows."""
-    with reading(path) as connection:
-        return pd.read_sql_query(QUERIES["trials"], connection)
+def frames_of(connection: sqlite3.Connection, path: Path, wanted: Collection[str] = tuple(QUERIES)) -> RunFrames:
+    """The tables of an open store; those that are not ``wanted`` are empty.
+
+    Raises:
+        StorageError: the run was only just begun.
+    """
+    meta = facts_of(connection)
+    if "config" not in meta:
+        raise StorageError(f"{path} was only just begun and holds nothing yet; ask again in a moment")
+    frames = {
+        name: pd.read_sql_query(query if name in wanted else f"SELECT * FROM ({query}) LIMIT 0", connection)
+        for name, query in QUERIES.items()
+    }
+    frames["units"] = _with_arrays(frames["units"])
+    facts: dict[str, Any] = {key: meta[key] for key in ("config", "env", "status", "data", "labels")} | frames
+    return _apart(RunFrames(path, **facts, halved=meta.get("halved", [])))
+
+
+def _apart(run: RunFrames) -> RunFrames:
+    """The run with the trials that select learning rates in a table of their own."""
+    if not run.config.get("select"):
+        return run
+    seeds = run.config["seeds"]
+    tables = {name: getattr(run, name) for name in ("trials", "curves", "gradients", "init", "units")}
+    kept: dict[str, Any] = {name: table[table["seed"].isin(seeds)] for name, table in tables.items()}
+    return replace(run, **kept, selection=run.trials[~run.trials["seed"].isin(seeds)])
 
 
 def _with_arrays(units: DataFrame) -> DataFrame:

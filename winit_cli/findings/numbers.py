@@ -15,6 +15,11 @@ def records(frame: DataFrame) -> list[Row]:
     return [{str(name): cell for name, cell in row.items()} for row in frame.to_dict("records")]
 
 
+def counted(count: float, noun: str) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{number(count)} {noun}{'s' if count != 1 else ''}"
+
+
 def number(value: object) -> str:
     """Four significant digits; blank for None and NaN; whole numbers and text as they are."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

@@ -1,0 +1,69 @@
+"""Trials as groups of labels and learning rates, and cells as numbers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas import DataFrame
+
+METRICS = ("final_train_loss", "final_val_loss", "final_test_loss", "final_test_accuracy")
+ALWAYS = ("final_train_loss", "final_test_loss")  # the others are missing from some experiments
+COUNTED = ("ok", "diverged")
+SELECTED = "selected"  # stands for the learning rate where each label has its selected one
+Group = tuple[str, float | str, DataFrame]
+Floats = NDArray[np.float64]
+_VARIANT = re.compile(r"(?:@[^@=]+=[^@]*)+$")
+
+
+def split_label(label: str) -> tuple[str, str]:
+    """A label and its variant: ``kaiming_normal@depth=22`` gives ``kaiming_normal`` and ``depth=22``."""
+    found = _VARIANT.search(label)
+    return (label[: found.start()], label[found.start() + 1 :]) if found else (label, "")
+
+
+def by_variant(labels: Sequence[str]) -> dict[str, list[str]]:
+    """The labels of each variant, which are compared with one another only."""
+    found: dict[str, list[str]] = {}
+    for label in labels:
+        found.setdefault(split_label(label)[1], []).append(label)
+    return found
+
+
+def groups(trials: DataFrame, labels: Sequence[str]) -> Iterator[tuple[str, float, DataFrame]]:
+    """The finished trials of each label and learning rate, in the config's order."""
+    rates = [float(lr) for lr in trials["lr"].unique()]
+    finished = trials[trials["status"].isin(COUNTED)]
+    for label in labels:
+        mine = finished[finished["label"] == label]
+        yield from ((label, lr, mine[mine["lr"] == lr]) for lr in rates)
+
+
+def at_selected(trials: DataFrame, labels: Sequence[str], selected: Mapping[str, float]) -> list[Group]:
+    """The finished trials of each label at its selected learning rate; nothing where none were selected."""
+    return [(label, SELECTED, group) for label, lr, group in groups(trials, labels) if selected.get(label) == lr]
+
+
+def numbers_of(frame: DataFrame, column: str) -> Floats:
+    """A column as float64; blank cells and infinities are NaN."""
+    numbers = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64, na_value=math.nan)
+    return np.where(np.isfinite(numbers), numbers, math.nan)
+
+
+def headline(task: str) -> str:
+    """What labels are ranked by: test accuracy, or test loss for regression."""
+    return "final_test_accuracy" if task == "classification" else "final_test_loss"
+
+
+def measured(trials: DataFrame) -> list[str]:
+    """The metrics that some trial has."""
+    return [name for name in METRICS if np.isfinite(numbers_of(trials, name)).any()]
+
+
+def sign_of(metric: str) -> float:
+    """1 where higher is better, -1 where lower is."""
+    return 1.0 if metric.endswith("accuracy") else -1.0
