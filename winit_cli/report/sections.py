@@ -13,7 +13,7 @@ from pandas import DataFrame
 from winit_cli.findings import Findings
 from winit_cli.report import curves, depth, matrix, pictures, rates, tables
 from winit_cli.report.charts import Chart, Key, keys
-from winit_cli.report.standings import MEANINGS, rankings
+from winit_cli.report.standings import MEANINGS, columns_of, rankings
 from winit_cli.store.frames import RunFrames
 
 Data = dict[str, Any]
@@ -121,7 +121,7 @@ def _trials(source: Source) -> Data | None:
 
 def _method(source: Source) -> Data:
     run = source.run
-    columns = {column.name for ranking in rankings(run, source.found) for column in ranking.table.columns}
+    columns = columns_of(run, source.found)
     return {
         "method": source.found.method,
         "notes": run.data.get("notes", []),
