@@ -50,9 +50,8 @@ def test_how_results_are_compared_is_decided_anew_without_training(tmp_path: Pat
     assert pairs == [("zeros", "kaiming_normal"), ("ones", "kaiming_normal"), ("zeros", "ones")]
 
 
-def test_the_best_rates_are_written_only_where_there_are_several(tmp_path: Path) -> None:
-    one = run_of(tmp_path, "train.lr=0.1")
-    assert not (one.directory / "best_lr.csv").exists()
+def test_best_rates_are_told_only_where_there_are_several(tmp_path: Path) -> None:
+    assert rows(run_of(tmp_path, "train.lr=0.1"), "best_lr") == []
     two = run_of(tmp_path, "train.lr=[0.1, 0.2]")
     assert [row["chosen_on"] for row in rows(two, "best_lr")] == ["seeds"]
 

@@ -16,7 +16,7 @@ from winit_cli.tables import Flag, NonNegativeInt, NonNegativeNumber, Number, Po
 # files of these names, with any ending, are devices on Windows
 RESERVED = re.compile(r"([Cc][Oo][Nn]|[Pp][Rr][Nn]|[Aa][Uu][Xx]|[Nn][Uu][Ll]|([Cc][Oo][Mm]|[Ll][Pp][Tt])[0-9])(\.|$)")
 NAME = re.compile(rf"(?!{RESERVED.pattern})[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")
-SPAN = re.compile(r"(\d{1,18})-(\d{1,18})")
+SPAN = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 MOST_SEEDS = 100_000
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+@=,-]{0,63}")
 
@@ -51,7 +51,8 @@ def _by_metric(value: object) -> object:
 
 
 def _seeds(value: object) -> object:
-    """A number of seeds n means 0 … n - 1; in a list ``100-104`` means five."""
+    """A number of seeds n means 0 … n - 1; ``100-104`` means five, alone or in a list."""
+    value = [value] if isinstance(value, str) and SPAN.fullmatch(value) else value
     if isinstance(value, bool) or not isinstance(value, int | list | tuple):
         raise ValueError("expected a number of seeds or a list like [3, 5, 8] or [100-104]")
     if isinstance(value, int) and not 1 <= value <= MOST_SEEDS:

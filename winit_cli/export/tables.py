@@ -15,7 +15,7 @@ from winit_cli.export.stored import named
 from winit_cli.findings.tables import FILES, tables_of
 from winit_cli.store.digest import damaged_trials, is_meta_whole
 from winit_cli.store.files import plain_cell, refusals, write_csv
-from winit_cli.store.frames import frames_of
+from winit_cli.store.frames import STANDING, frames_of
 from winit_cli.store.reading import has_digests, reading
 from winit_cli.store.schema import QUERIES, TABLES
 
@@ -63,7 +63,7 @@ def _write_tables(run: Path, folder: Path) -> list[str]:
                 left_out.append(f"{name}.csv: {error}")
         if has_digests(connection) and not is_meta_whole(connection):
             return [*left_out, f"{', '.join(STATISTICS)}: the config and environment are not what was recorded"]
-        statistics = tables_of(frames_of(connection, run, ("trials", "curves"))).files()
+        statistics = tables_of(frames_of(connection, run, STANDING)).files()
     for name, table in statistics.items():
         write_csv(folder / f"{name}.csv", list(table.columns), table.itertuples(index=False))
     return left_out

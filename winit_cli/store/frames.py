@@ -17,6 +17,9 @@ from winit_cli.errors import StorageError
 from winit_cli.store.reading import facts_of, reading, refuse_damage
 from winit_cli.store.schema import QUERIES
 
+TABLES = tuple(QUERIES)
+STANDING = tuple(name for name in TABLES if name != "units")  # what the answer of a run is made from
+
 
 @dataclass(frozen=True)
 class RunFrames:
@@ -54,19 +57,24 @@ class RunFrames:
         return self.gradients[self.gradients["param"].isin(self.weights)]
 
 
-def read_run(path: Path, wanted: Collection[str] = tuple(QUERIES)) -> RunFrames:
-    """Read a run, also one that another process is still writing; tables that are not ``wanted`` are empty.
+def read_run(path: Path, wanted: Collection[str] = TABLES, steps: Collection[int] | None = None) -> RunFrames:
+    """Read a run, also one that another process is still writing.
+
+    Tables that are not ``wanted`` are empty; ``gradients`` are those at some ``steps``, if given, since all of them may
+    be millions of rows.
 
     Raises:
         StorageError: the store is missing or damaged.
     """
     with reading(path) as connection:
         refuse_damage(connection, path)
-        return frames_of(connection, path, wanted)
+        return frames_of(connection, path, wanted, steps)
 
 
-def frames_of(connection: sqlite3.Connection, path: Path, wanted: Collection[str] = tuple(QUERIES)) -> RunFrames:
-    """The tables of an open store; those that are not ``wanted`` are empty.
+def frames_of(
+    connection: sqlite3.Connection, path: Path, wanted: Collection[str], steps: Collection[int] | None = None
+) -> RunFrames:
+    """The tables of an open store; see :func:`read_run`.
 
     Raises:
         StorageError: the run was only just begun.
@@ -74,8 +82,11 @@ def frames_of(connection: sqlite3.Connection, path: Path, wanted: Collection[str
     meta = facts_of(connection)
     if "config" not in meta:
         raise StorageError(f"{path} was only just begun and holds nothing yet; ask again in a moment")
+    where = {name: "" if name in wanted else " WHERE 0" for name in TABLES}
+    if steps is not None and "gradients" in wanted:
+        where["gradients"] = f" WHERE step IN ({', '.join(str(int(step)) for step in steps)})"
     frames = {
-        name: pd.read_sql_query(query if name in wanted else f"SELECT * FROM ({query}) LIMIT 0", connection)
+        name: pd.read_sql_query(f"SELECT * FROM ({query}){where[name]}" if where[name] else query, connection)
         for name, query in QUERIES.items()
     }
     frames["units"] = _with_arrays(frames["units"])
