@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
-from pandas import DataFrame
 
 from winit_cli.findings import Findings
 from winit_cli.report import curves, depth, matrix, pictures, rates, tables
@@ -56,8 +55,7 @@ def _ranking(source: Source) -> Data:
 
 
 def _claims(source: Source) -> Data | None:
-    claims: DataFrame | None = getattr(source.found, "claims", None)
-    return None if claims is None or claims.empty else {"table": tables.claims(claims)}
+    return None if source.found.claims.empty else {"table": tables.claims(source.found.claims)}
 
 
 def _finals(source: Source) -> Data | None:
