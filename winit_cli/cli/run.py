@@ -96,7 +96,7 @@ def execute(config: Config, terminal: Terminal, results: Path, device: str, how:
         terminal.warn(f"{len(result.failures)} trials failed; the same command tries them again")
     if result.was_complete:
         terminal.note("complete already; nothing to train (--fresh trains it again)")
-    frames = read_run(result.directory)
+    frames = read_run(result.directory, steps=(0,))  # all that the table shows of gradients
     if not result.was_complete and halved(frames):
         terminal.note(halved(frames))
     if not terminal.json:

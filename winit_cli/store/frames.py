@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from pandas import DataFrame
 
 from winit_cli.errors import StorageError
 from winit_cli.store.reading import facts_of, reading, refuse_damage
-from winit_cli.store.schema import QUERIES
+from winit_cli.store.schema import QUERIES, gradients_at
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ class RunFrames:
         return self.gradients[self.gradients["param"].isin(self.weights)]
 
 
-def read_run(path: Path) -> RunFrames:
-    """Read a run, also one that another process is still writing.
+def read_run(path: Path, steps: Iterable[int] | None = None) -> RunFrames:
+    """Read a run, also one that another process is still writing; given ``steps``, the gradients of those alone and no
+    units, which are most of what is read.
 
     Raises:
         StorageError: the store is missing or damaged.
@@ -60,7 +62,8 @@ def read_run(path: Path) -> RunFrames:
         meta = facts_of(connection)
         if "config" not in meta:
             raise StorageError(f"{path} was only just begun and holds nothing yet; ask again in a moment")
-        frames = {name: pd.read_sql_query(query, connection) for name, query in QUERIES.items()}
+        queries = QUERIES if steps is None else QUERIES | _small(steps)
+        frames = {name: pd.read_sql_query(query, connection) for name, query in queries.items()}
         frames["units"] = _with_arrays(frames["units"])
         facts: dict[str, Any] = {key: meta[key] for key in ("config", "env", "status", "data", "labels")} | frames
         return RunFrames(path, **facts, halved=meta.get("halved", []))
@@ -70,6 +73,11 @@ def read_trials(path: Path) -> DataFrame:
     """The trials of a run alone, whose curves and gradients may be millions of rows."""
     with reading(path) as connection:
         return pd.read_sql_query(QUERIES["trials"], connection)
+
+
+def _small(steps: Iterable[int]) -> dict[str, str]:
+    """Queries instead of those whose tables are large."""
+    return {"gradients": gradients_at(steps), "units": f"{QUERIES['units']} LIMIT 0"}
 
 
 def _with_arrays(units: DataFrame) -> DataFrame:
