@@ -163,3 +163,14 @@ def test_a_directory_whose_name_is_awkward(tmp_path: Path) -> None:
 def test_trials_can_be_read_without_their_rows(tmp_path: Path) -> None:
     directory = run_of(tmp_path, "schemes=[kaiming_normal, zeros]").directory
     assert read_trials(directory).equals(read_run(directory).trials)
+
+
+def test_a_run_is_read_with_the_gradients_of_some_steps(tmp_path: Path) -> None:
+    directory = run_of(tmp_path, *TWO).directory
+    whole, part = read_run(directory), read_run(directory, steps=(0, 4))
+    kept = whole.gradients[whole.gradients["step"].isin((0, 4))].reset_index(drop=True)
+    assert len(kept) < len(whole.gradients) and part.gradients.equals(kept)
+    assert len(part.units) == 0 and list(part.units.columns) == list(whole.units.columns)
+    for table in ("trials", "curves", "init", "timings"):
+        assert getattr(part, table).equals(getattr(whole, table))
+    assert read_run(directory, steps=(0,)).weight_gradients["step"].unique().tolist() == [0]
