@@ -149,6 +149,10 @@ def _verdict(ahead: float, corrected: float) -> str:
 
 
 def _needed(pair: _Pair, margin: float, family: int) -> float:
-    if not pair.is_whole:
-        return seeds_needed_by_signs(pair.wins, pair.losses, family)
-    return seeds_needed(mean(pair.differences), sd(pair.differences), margin, family)
+    """More than there are, since these have left it undecided; NaN if nobody knows."""
+    n = len(pair.x)
+    if pair.is_whole:
+        needed = seeds_needed(mean(pair.differences), sd(pair.differences), margin, family)
+    else:
+        needed = seeds_needed_by_signs(pair.wins, pair.losses, family, n - pair.wins - pair.losses)
+    return float(np.maximum(needed, n + 1))
