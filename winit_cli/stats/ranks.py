@@ -17,8 +17,12 @@ from scipy import stats as scipy_stats
 
 from winit_cli.stats.frames import Floats, by_seed, families, measured, numbers_of, sign_of
 from winit_cli.stats.intervals import mean
+from winit_cli.stats.power import seeds_for_a_verdict
 from winit_cli.stats.tests import SIGNIFICANT, holm
 
+# With fewer seeds equal accuracies, or some seeds that learn and some that do not, make spreads of 0 by chance, which a
+# t-test takes for certainty: among 9 equal labels it then finds a difference in most runs of 2 or 3 seeds.
+FEWEST = seeds_for_a_verdict(1)
 COLUMNS = ("label", "lr", "metric", "rank", "rank_low", "rank_high", "of")
 
 
@@ -52,7 +56,7 @@ def places(compared: Sequence[DataFrame], metric: str) -> list[Place]:
     A diverged trial is never dropped: it counts as the worst value seen in the comparison. Dropping
     it would let a scheme that fails on nine seeds of ten win with the tenth. Equal scores go to the
     group with fewer diverged trials; groups equal in both share a rank. The interval of a rank leaves out the places of
-    rivals that are better, and of those that are worse, by paired t-tests at 0.05 after
+    rivals that are better, and of those that are worse, by paired t-tests of six seeds or more at 0.05 after
     Holm's correction over all pairs. All intervals hold at once with 95 % confidence (Mogstad, Romano, Shaikh and
     Wilhelm 2024), so that what is said of the first place allows for its having been picked.
     """
@@ -89,10 +93,10 @@ def _ahead(matrix: Floats, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _t_p(d: Floats, n: NDArray[np.int64]) -> Floats:
-    """Two-sided p of paired t-tests; ``d`` (pairs, S) is 0 where a pair is missing."""
+    """Two-sided p of paired t-tests, 1 below FEWEST pairs; ``d`` (pairs, S) is 0 where a pair is missing."""
     total, squares = d.sum(axis=1), (d**2).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.maximum(squares - total**2 / n, 0.0) / (n - 1)
         p = 2 * scipy_stats.t.sf(np.abs(total) / np.sqrt(n * variance), n - 1)
     alike = variance <= 1e-24 * squares  # equal differences, but for rounding
-    return np.where(n < 2, 1.0, np.where(alike, squares == 0, p))
+    return np.where(n < FEWEST, 1.0, np.where(alike, squares == 0, p))
