@@ -29,6 +29,10 @@ test-all: $(VENV)/.dev ## run all tests
 bench: $(VENV)/.run ## measure this machine's speed into results/bench; takes about a quarter of an hour
 	$(BIN)/winit bench --output results/bench
 
+.PHONY: gallery
+gallery: $(VENV)/.run ## run the shipped configs, renew the pictures in results/gallery
+	$(BIN)/python -m winit_cli.gallery
+
 .PHONY: check
 check: $(VENV)/.dev ## ruff and mypy --strict
 	$(BIN)/ruff check .

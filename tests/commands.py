@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from small import DETERMINISTIC
 from typer.testing import CliRunner
 
 from winit_cli.cli import app
@@ -19,7 +20,7 @@ SMALL: dict[str, Any] = {
     "train": {"lr": [0.1], "batch_size": 16, "steps": 4},
     "seeds": 2,
 }
-ALL_CSV = {"trials.csv", "curves.csv", "gradients.csv", "init.csv", "summary.csv", "comparisons.csv"}  # no clock
+ALL_CSV = {f"{name}.csv" for name in DETERMINISTIC}  # no clock
 
 
 def write(path: Path, **changes: Any) -> Path:

@@ -19,7 +19,18 @@ train: {steps: 6, batch_size: 8, lr: 0.1}
 seeds: 2
 measure: {every: 2, test_every: 3}
 """
-DETERMINISTIC = ("trials", "curves", "gradients", "init", "summary", "comparisons")
+DETERMINISTIC = (
+    "trials",
+    "curves",
+    "gradients",
+    "init",
+    "summary",
+    "comparisons",
+    "ranks",
+    "learning",
+    "best_lr",
+    "claims",
+)
 
 
 class Heard:

@@ -17,6 +17,7 @@ from zoo import Zoo, fill
 
 import winit_cli as winit
 from winit_cli.api import progress
+from winit_cli.engine.division import MEMORY
 from winit_cli.errors import ConfigError, DataError, UsageError
 from winit_cli.plots import PLOTS
 from winit_cli.schemes import SCHEMES
@@ -197,6 +198,19 @@ def test_all_faults_at_once() -> None:
         small(schemes=["as_bilt"], trian={}, lr=-1)
     text = str(caught.value)
     assert "unknown key 'trian'" in text and "unknown scheme 'as_bilt'" in text and "train.lr" in text
+
+
+@pytest.mark.parametrize("memory", ["1GiB", 2**30, np.int64(2**30)])
+def test_a_budget_of_memory(memory: Any) -> None:
+    assert small("mlp", memory=memory).run.env["memory_budget_bytes"] == 2**30
+    assert small("mlp", seeds=1).run.env["memory_budget_bytes"] == MEMORY
+
+
+@pytest.mark.parametrize("memory", ["lots", "", 0, -1, 2.5, True, ["8GiB"]])
+def test_what_is_no_budget_of_memory(memory: Any) -> None:
+    with pytest.raises(UsageError, match=r"^memory .*: expected a size like 512MiB, 8GiB, 8GB or a number of bytes"):
+        small("mlp", memory=memory)
+    assert not Path("results").exists()
 
 
 def test_a_failed_trial_is_warned_of() -> None:

@@ -17,7 +17,7 @@ SETTINGS = {
     "model..depth=3": "-s model..depth=3: 'model..depth' has an empty part; write the key like train.lr",
     "train.lr=0": "-s train.lr=0: train.lr: must be above 0, got 0",
     "train.lr=[0.1": "-s train.lr=[0.1: not valid YAML: expected ',' or ']'",
-    "seeds=3,4": "-s seeds=3,4: seeds: expected a number of seeds or a list like [3, 5, 8], got 3,4",
+    "seeds=3,4": "-s seeds=3,4: seeds: expected a number of seeds or a list like [3, 5, 8] or [100-104], got 3,4",
     "seeds=!!python/name:os.system x": "the tag !!python/name:os.system is not allowed",
     "schemes.5=ones": "-s schemes.5=ones: '5' is not a position in a list of 2; the first is 0",
     "schemes.-1=ones": "-s schemes.-1=ones: '-1' is not a position in a list of 2; the first is 0",
@@ -28,7 +28,7 @@ SETTINGS = {
     "nope.x=3": "-s nope.x=3: nope: unknown key 'nope'; did you mean 'name'?",
     "vary.model.depth=3": "-s vary.model.depth=3: vary.model.depth: expected a list of values, got 3",
     "data.train_size=10": "train.batch_size 16 is larger than the training part of gaussian (10 examples)",
-    "claims=[x]": "-s claims=[x]: claims: this version of winit decides no claims",
+    "claims=[x]": "-s claims=[x]: claims.0: at character 1: no label 'x'; known: kaiming_normal, zeros",
     "name=a\nseeds: 3": "-s name=a\nseeds: 3: not valid YAML",
 }
 

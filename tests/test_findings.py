@@ -13,6 +13,7 @@ from frames import TWELVE, make_run
 from winit_cli.findings import Findings, reach
 from winit_cli.findings.standings import COLUMNS
 from winit_cli.findings.why import why
+from winit_cli.stats import METRICS
 from winit_cli.store.frames import RunFrames
 
 
@@ -145,7 +146,7 @@ def test_the_method_names_margin_family_and_target(tmp_path: Path) -> None:
     text = " ".join(Findings(run).method)
     assert "±0.01 of final_test_accuracy" in text and "11 comparisons with pytorch_default" in text
     assert "(the median that pytorch_default ends with)" in text
-    text = " ".join(Findings(with_config(run, tie_margin=0.02, target=0.9)).method)
+    text = " ".join(Findings(with_config(run, tie_margin=dict.fromkeys(METRICS, 0.02), target=0.9)).method)
     assert "lies within ±0.02;" in text and "first reaches 0.9 (as given)" in text
 
 
@@ -158,6 +159,7 @@ def test_the_method_names_margin_family_and_target(tmp_path: Path) -> None:
         (1.0, 0.0, "the last layer's gradient is 0"),
         (3e-5, 1.0, "first layer's gradient 3e-05 of the last's"),
         (2e4, 1.0, "first layer's gradient 2e+04 × the last's"),
+        (8e-5, 1e-5, "all gradients vanish: first layer's 8e-05"),
         (0.5, 1.0, "gradients alike: first 0.5 × last"),
     ],
 )

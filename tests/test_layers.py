@@ -29,31 +29,43 @@ BELOW: dict[str, set[str]] = {
     "data": {"errors", "rng", "tables", "theory"},
     "environment": {"errors"},
 }
-BELOW["config"] = {*BELOW["schemes"], "schemes", "models", "data", "losses"}
+BELOW["store"] = {"errors"}
+BELOW["stats"] = {*BELOW["store"], "store"}
+BELOW["claims"] = {*BELOW["stats"], "stats", "tables"}
+BELOW["config"] = {*BELOW["schemes"], "schemes", "models", "data", "losses", *BELOW["claims"], "claims"}
 BELOW["plugins"] = {*BELOW["config"]}
 BELOW["rehearsal"] = {*BELOW["config"]}
 BELOW["setting"] = {*BELOW["config"], "config", "rehearsal"}
 BELOW["plan"] = {*BELOW["setting"], "setting"}
 BELOW["resolved"] = {*BELOW["plan"], "plan"}
 BELOW["engine"] = {*BELOW["plan"], "plan", "sizes"}
-BELOW["store"] = {"errors"}
-BELOW["stats"] = {*BELOW["store"], "store"}
-BELOW["findings"] = {*BELOW["stats"], "stats"}
+BELOW["findings"] = {*BELOW["claims"], "claims"}
 BELOW["plots"] = {*BELOW["stats"], "stats", "visible"}
 BELOW["report"] = {*BELOW["plots"], "plots", "findings"}
 BELOW["stopping"] = {"errors"}
 BELOW["workers"] = {"errors", "foreign", "stopping"}
 BELOW["training"] = {"stopping", "workers", *BELOW["engine"], "engine", *BELOW["store"], "store"}
-BELOW["runner"] = {*BELOW["training"], "training", "environment", "resolved", *BELOW["stats"], "stats", "findings"}
+BELOW["runner"] = {
+    *BELOW["training"],
+    "training",
+    "environment",
+    "resolved",
+    *BELOW["stats"],
+    "stats",
+    "findings",
+    "claims",
+}
 BELOW["bench"] = {*BELOW["runner"], "runner"}
 BELOW["export"] = set(BELOW["runner"])
 BELOW["verify"] = {*BELOW["export"], "export"}
 PARTS_WITHOUT_TORCH = (
-    *("store.frames", "store.runs", "stats", "findings", "plots", "plots.trial_cost", "report"),
+    *("store.frames", "store.runs", "stats", "claims.check", "claims.decide", "findings"),
+    *("plots", "plots.trial_cost", "report"),
     *("bench.cases", "bench.timing", "bench.pace", "bench.document"),
 )
-BELOW["cli"] = set(BELOW)
-BELOW["api"] = set(BELOW)
+BELOW["gallery"] = {*BELOW, "api", "cli"}
+BELOW["cli"] = set(BELOW) - {"gallery"}
+BELOW["api"] = set(BELOW) - {"gallery"}
 
 
 def _imports(path: Path) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The report: self-contained, escaped, deterministic, and no claim beyond the numbers."""
 
 import dataclasses
+import json
 import math
 import re
 import subprocess
@@ -18,8 +19,11 @@ from winit_cli.findings.numbers import number, with_interval
 from winit_cli.plots import PLOTS
 from winit_cli.report import render, write
 from winit_cli.report.page import page
-from winit_cli.report.tables import audit, pairs, standings
+from winit_cli.report.pictures import SHOWN
+from winit_cli.report.standings import rankings
+from winit_cli.report.tables import audit, pairs
 from winit_cli.store.frames import RunFrames
+from winit_cli.visible import visible
 
 
 def text_of(run: RunFrames) -> str:
@@ -27,18 +31,22 @@ def text_of(run: RunFrames) -> str:
     return page(run, {})
 
 
-def test_page_loads_nothing_and_runs_nothing(tmp_path: Path):
+def test_page_loads_nothing(tmp_path: Path):
     html = render(make_run(tmp_path))
-    assert "<script" not in html
     sources = re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?([^\"')>\s]{0,22})", html)
     assert sources
-    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert all(source.startswith(("data:image/png;base64,", "#")) for source in sources)
+    assert "Content-Security-Policy\" content=\"default-src 'none'; img-src data:" in html
 
 
 def test_every_picture_has_a_text(tmp_path: Path):
     run = make_run(tmp_path)
-    html = page(run, {plot.name: b"png" for plot in PLOTS})
-    assert len(re.findall(r'<img alt="[^"]{40,}"', html)) == len(PLOTS)
+    html = page(run, {plot.name: bytes(24) for plot in PLOTS})
+    assert len(re.findall(r'<img alt="[^"]{40,}"', html)) == len(SHOWN)
+    assert {plot.name for plot in PLOTS} >= set(SHOWN)
+    drawings = re.findall(r"<svg [^>]*>", html)
+    assert drawings
+    assert all("aria-label=" in drawing or "aria-hidden=" in drawing for drawing in drawings)
 
 
 def test_page_is_well_formed(tmp_path: Path):
@@ -48,8 +56,11 @@ def test_page_is_well_formed(tmp_path: Path):
             self.stack = []
 
         def handle_starttag(self, tag, attrs):
-            if tag not in {"meta", "img"}:
+            if tag not in {"meta", "img", "input"}:
                 self.stack.append(tag)
+
+        def handle_startendtag(self, tag, attrs):
+            assert tag in {"path", "rect"}
 
         def handle_endtag(self, tag):
             assert self.stack.pop() == tag
@@ -66,14 +77,21 @@ def test_the_same_run_gives_the_same_page(tmp_path: Path):
 
 
 def test_names_are_escaped(tmp_path: Path):
-    run = make_run(tmp_path, ["<b>bold</b>", "a & b"])
+    odd = ["</script><b>bold</b>", "a & b", 'it\'s "quoted"', "\x1b[31m\u2028red", "{{ 7 * 7 }}"]
+    run = make_run(tmp_path, odd)
     config = {**run.config, "name": "<script>alert(1)</script>"}
     html = text_of(dataclasses.replace(run, config=config, env={"cpu": "<img src=x>"}))
-    assert "<script" not in html
+    assert "<script>alert" not in html
     assert "<b>bold" not in html
     assert "<img" not in html
     assert "&lt;b&gt;bold&lt;/b&gt;" in html
     assert "a &amp; b" in html
+    assert "\x1b" not in html
+    assert "{{ 7 * 7 }}" in html
+    documents = re.findall(r'<script type="application/json"(?: id="labels")?>(.*?)</script>', html, re.S)
+    assert json.loads(documents[-1]) == [visible(label) for label in odd]
+    assert not any(letter in document for document in documents for letter in "<>&'\u2028")
+    assert all(json.loads(document) for document in documents)
 
 
 def test_write_puts_every_figure_beside_the_page(tmp_path: Path):
@@ -94,15 +112,16 @@ def test_regression_has_no_accuracy(tmp_path: Path):
     run = make_run(tmp_path, task="regression")
     html = text_of(run)
     assert "mean test loss" in html
-    assert "test accuracy</th>" not in html
+    assert ">test accuracy</th>" not in html
     assert "<dt>test accuracy</dt>" not in html
 
 
 def test_learning_rates_are_shown_where_there_are_several(tmp_path: Path):
     for lrs, shown in (((0.1,), False), ((0.1, 0.2), True)):
         run = make_run(tmp_path, lrs=lrs)
-        table = standings(Findings(run).standings, task="classification")
-        assert ("lr" in table.columns) is shown
+        [ranking] = rankings(run, Findings(run))
+        assert ("lr" in [column.name for column in ranking.table.columns]) is shown
+        assert ('<section id="rates"' in text_of(run)) is shown
 
 
 def test_partial_run_has_a_banner(tmp_path: Path):
@@ -144,7 +163,8 @@ def test_a_run_without_measurements_still_has_a_page(tmp_path: Path):
 
 
 def test_nested_values_have_dotted_names():
-    assert pairs({"a": {"b": 1}, "c": None}).rows == [["a.b", "1"], ["c", "none"]]
+    table = pairs({"a": {"b": 1}, "c": None}, "example")
+    assert [[cell.text for cell in row] for row in table.rows] == [["a.b", "1"], ["c", "none"]]
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ GOOD: list[dict[str, Any]] = [
     {"seeds": [3, 1], "train": {"lr": 0.1, "betas": [0.9, 0.99], "optimizer": "adam", "epochs": 1}},
     {"train": {"momentum": 0.9, "nesterov": True}},
     {"vary": {"model.depth": [1, 2]}, "measure": {"every": 1}, "claims": [], "baseline": "zeros"},
+    {"claims": ["zeros stuck", {"expect": "zeros < 2", "metric": "loss_area", "lr": 0.1}]},
     {"data": {"name": "npz", "path": "x.npz", "normalize": "per_feature"}},
 ]
 
@@ -149,7 +150,9 @@ BAD: list[dict[str, Any]] = [
     {"seeds": 0},
     {"seeds": [-1]},
     {"measure": {"evry": 1}},
-    {"claims": ["x"]},
+    {"claims": "zeros stuck"},
+    {"claims": [{"better": "zeros"}]},
+    {"claims": [{"expect": "zeros stuck", "lr": [0.1]}]},
     {"engine": "fast"},
     {"precision": "fp16"},
 ]

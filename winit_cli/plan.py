@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
 
-from winit_cli.config import Config, Path_, SchemeEntry, Train, Variant
+from winit_cli.claims.claim import Claim
+from winit_cli.claims.fits import Measured, unmeasured
+from winit_cli.config import Config, Path_, SchemeEntry, Train, Variant, dotted
 from winit_cli.data import DATASETS
 from winit_cli.data.checked import checked
 from winit_cli.data.dataset import Dataset
@@ -101,7 +103,8 @@ def make_plan(config: Config, device: str, *, download: bool = False) -> Plan:
     settings = tuple(_setting(variant, datasets[repr(variant.experiment.data)], device) for variant in config.variants)
     faults: dict[Fault, None] = {}
     for variant, setting in zip(config.variants, settings, strict=True):
-        faults |= {Fault(variant.document.where(path), text): None for path, text in _faults(setting)}
+        found = list(_faults(setting)) or _claim_faults(config.claims, setting)
+        faults |= {Fault(variant.document.where(path), text): None for path, text in found}
     if faults:
         raise ConfigError(list(faults))
     return Plan(config, settings)
@@ -181,6 +184,20 @@ def _faults(setting: Setting) -> Iterator[tuple[Path_, str]]:
         yield ("model",), f"model: {error}"
         return
     yield from _recipe_faults(setting, parameters)
+
+
+def _claim_faults(claims: Sequence[Claim], setting: Setting) -> list[tuple[Path_, str]]:
+    """What the claims ask for of this variant, and is not measured."""
+    measured = Measured(
+        parameters=[slot.name for slot in setting.rehearsal.slots if not slot.frozen],
+        steps=setting.steps,
+        every=setting.every,
+        test_every=setting.test_every,
+        has_val=setting.dataset.val is not None,
+        has_accuracy=setting.has_accuracy,
+    )
+    labels = [entry.label + setting.suffix for entry in setting.experiment.schemes]
+    return [(path, f"{dotted(path)}: {text}") for path, text in unmeasured(claims, labels, measured)]
 
 
 def _recipe_faults(setting: Setting, parameters: list[Slot]) -> Iterator[tuple[Path_, str]]:

@@ -30,7 +30,7 @@ def resolved_config(plan: Plan) -> dict[str, Any]:
         "engine": base.general.engine,
         "precision": base.general.precision,
         "checkpoint_seconds": base.general.checkpoint_seconds,
-        "claims": [],
+        "claims": [claim.given.flat() for claim in plan.config.claims],
     }
 
 

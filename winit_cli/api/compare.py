@@ -19,6 +19,7 @@ from winit_cli.plan import make_plan
 from winit_cli.plugins import is_code, plugged
 from winit_cli.plugins.objects import enter_data, enter_loss, enter_model
 from winit_cli.runner import How, run_plan
+from winit_cli.sizes import parse_size
 from winit_cli.store.frames import read_run
 
 
@@ -32,6 +33,7 @@ def compare(
     steps: int | None = None,
     loss: Any = None,
     device: str = "auto",
+    memory: str | int | None = None,
     plugins: Sequence[str | Path] = (),
     results: str | Path | None = None,
     fresh: bool = False,
@@ -44,6 +46,7 @@ def compare(
     yours; parameters with names such as ``input_shape`` and ``num_classes`` get what the data has. ``data`` is a name,
     an ``.npz`` path, a mapping, ``(x, y)``, ``(x_train, y_train, x_test, y_test)`` or what ``winit.dataset`` returns.
     ``schemes`` are names or entries as in the YAML. ``loss`` is a name, ``"net.py:loss"`` or ``loss(out, y)``.
+    ``memory`` is what all stacks that train at once may take: ``"8GiB"``, the default, or a number of bytes.
     ``config`` are other keys of the YAML: ``train={"optimizer": "adam"}``, ``vary``, ``measure``, ``baseline``.
 
     The run lies under ``results`` (``$WINIT_RESULTS``, or ``./results``) like that of a command, and trials are not
@@ -52,7 +55,7 @@ def compare(
     Raises:
         ConfigError: unknown names, options or values; all faults at once.
         DataError: the data cannot be used as asked.
-        UsageError: the model does not fit the data, or a user's own code is at fault.
+        UsageError: the model does not fit the data, a user's own code is at fault, or ``memory`` is no size.
         StorageError: the disk refuses; what was recorded before is kept.
         LockedError: another process is writing the same run.
 
@@ -73,6 +76,7 @@ def compare(
     4     zeros     1     ok
     5     zeros     2     ok
     """
+    budget = None if memory is None else parse_size(str(memory), "memory")
     named = model["name"] if isinstance(model, Mapping) else model
     files = [str(path) for path in plugins]
     with plugged(files, _code(named), _code(loss)):
@@ -89,7 +93,7 @@ def compare(
         plan = make_plan(resolve(Document(given, "winit.compare")), resolve_device(device), download=True)
         folder = Path(results or os.environ.get("WINIT_RESULTS") or "results")
         with reporting(progress) as reporter:
-            done = run_plan(plan, folder, reporter, How(fresh=fresh))
+            done = run_plan(plan, folder, reporter, How(fresh=fresh, memory=budget))
     if done.failures:
         warnings.warn(f"{len(done.failures)} trials failed, the first: {done.failures[0]}", stacklevel=2)
     return Comparison(read_run(done.directory))

@@ -61,6 +61,11 @@ class Comparison:
         return self.findings.tables.ranks
 
     @property
+    def claims(self) -> DataFrame:
+        """The config's claims: effect with interval, p and verdict."""
+        return self.findings.claims
+
+    @property
     def best_lr(self) -> DataFrame:
         """The best learning rate of every label, where there are several."""
         return self.findings.tables.best_lr

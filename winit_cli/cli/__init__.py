@@ -12,10 +12,12 @@ from winit_cli.cli.check import check
 from winit_cli.cli.compare import compare
 from winit_cli.cli.explain import explain
 from winit_cli.cli.export import export
+from winit_cli.cli.guard import guarded
 from winit_cli.cli.listing import list_
 from winit_cli.cli.report import report
 from winit_cli.cli.run import run
 from winit_cli.cli.starter import download, init, schema
+from winit_cli.cli.streams import keep_streams
 from winit_cli.cli.verify import verify
 
 app = typer.Typer(
@@ -31,7 +33,7 @@ data = typer.Typer(no_args_is_help=True, help="Full data sets.")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"winit {__version__}")
+        print(f"winit {__version__}", flush=True)
         raise typer.Exit
 
 
@@ -51,6 +53,8 @@ data.command()(download)
 app.add_typer(data, name="data")
 
 
+@guarded
 def main() -> None:
     """Entry point of the ``winit`` script."""
+    keep_streams()
     app()

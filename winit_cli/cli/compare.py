@@ -21,6 +21,7 @@ from winit_cli.cli.options import (
     Quiet,
     Results,
     Settings,
+    StrictClaims,
     TakeOver,
     parse_memory,
 )
@@ -55,6 +56,7 @@ def compare(
     fresh: Fresh = False,
     fail_fast: FailFast = False,
     take_over: TakeOver = False,
+    strict_claims: StrictClaims = False,
     json: Json = False,
     quiet: Quiet = False,
     no_color: NoColor = False,
@@ -71,10 +73,9 @@ def compare(
     how = How(fresh, fail_fast, take_over, parse_memory(memory))
     with plugged(plugin, model, loss):
         config = resolve(document(schemes, given), Changes(settings, engine, loss=loss))
-        result, failed = execute(config, terminal, results, device, how)
+        result, code = execute(config, terminal, results, device, how, strict_claims=strict_claims)
     terminal.document(result)
-    if failed:
-        raise SystemExit(1)
+    raise SystemExit(code)
 
 
 def document(schemes: str, given: dict[str, str]) -> Document:

@@ -36,8 +36,6 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except Terminated as error:
             _say(f"terminated; {KEPT}")
             raise SystemExit(error.code) from None
-        except BrokenPipeError:
-            _end_quietly()
         except OSError as error:
             _say(f"the system refused: {error}; what was recorded before is kept")
             raise SystemExit(1) from None
@@ -73,9 +71,3 @@ def _text(error: WinitError) -> str:
 def _say(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):  # nobody listens any more
         print(f"winit: {visible(text)}", file=sys.stderr, flush=True)
-
-
-def _end_quietly() -> NoReturn:
-    """The reader has gone (``winit … | head``): nothing more to say, and nothing at exit either."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise SystemExit(0)

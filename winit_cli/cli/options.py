@@ -29,6 +29,9 @@ FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first t
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Write this run even if another process seems to be writing it.")
 ]
+StrictClaims = Annotated[
+    bool, typer.Option("--strict-claims", help="Exit with 3 when a claim of the config is not supported.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Plugin = Annotated[
     list[str],

@@ -25,6 +25,7 @@ from winit_cli.cli.options import (
     Quiet,
     Results,
     Settings,
+    StrictClaims,
     TakeOver,
     parse_memory,
 )
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 
 FAILURES_SHOWN = 5
+FAILED, UNSUPPORTED = 1, 3  # exit codes
 
 
 @guarded
@@ -54,6 +56,7 @@ def run(
     fresh: Fresh = False,
     fail_fast: FailFast = False,
     take_over: TakeOver = False,
+    strict_claims: StrictClaims = False,
     json: Json = False,
     quiet: Quiet = False,
     no_color: NoColor = False,
@@ -67,19 +70,23 @@ def run(
     how = How(fresh, fail_fast, take_over, parse_memory(memory))
     with plugged(plugin, model, loss):
         loaded = [load(text, Changes(settings, engine, model, loss)) for text in configs]
-        documents = [execute(config, terminal, results, device, how) for config in loaded]
-    terminal.document(documents[0][0] if len(documents) == 1 else [document for document, _ in documents])
-    if any(failed for _, failed in documents):
-        raise SystemExit(1)
+        done = [execute(config, terminal, results, device, how, strict_claims=strict_claims) for config in loaded]
+    terminal.document(done[0][0] if len(done) == 1 else [document for document, _ in done])
+    codes = {code for _, code in done}
+    raise SystemExit(FAILED if FAILED in codes else max(codes))
 
 
-def execute(config: Config, terminal: Terminal, results: Path, device: str, how: How) -> tuple[dict[str, object], bool]:
-    """Run one config and show its ranked table; return the JSON document and whether a trial failed."""
+def execute(
+    config: Config, terminal: Terminal, results: Path, device: str, how: How, *, strict_claims: bool
+) -> tuple[dict[str, object], int]:
+    """Run one config and show its ranked table; return the JSON document and the exit code."""
     from winit_cli.cli import standing
     from winit_cli.cli.progress import reporting
     from winit_cli.cli.sources import spoken_notes
     from winit_cli.environment import resolve_device
+    from winit_cli.findings import Findings
     from winit_cli.findings.notices import halved
+    from winit_cli.findings.tables import steps_of
     from winit_cli.plan import make_plan
     from winit_cli.runner import run_plan
     from winit_cli.store.frames import read_run
@@ -96,14 +103,17 @@ def execute(config: Config, terminal: Terminal, results: Path, device: str, how:
         terminal.warn(f"{len(result.failures)} trials failed; the same command tries them again")
     if result.was_complete:
         terminal.note("complete already; nothing to train (--fresh trains it again)")
-    frames = read_run(result.directory)
+    frames = read_run(result.directory, steps_of(plan.config.claims))
     if not result.was_complete and halved(frames):
         terminal.note(halved(frames))
     if not terminal.json:
         standing.show(terminal, frames)
         hint = escape(f"(plots and tables: {_report_command(results, result.directory.name)})")
         terminal.path(result.directory, before="\n", after=f"  [dim]{hint}[/dim]")
-    return standing.document(frames), bool(result.failures)
+    unsupported = Findings(frames).unsupported if strict_claims else []
+    for claim in unsupported:
+        terminal.warn(f"not supported: {claim}")
+    return standing.document(frames), FAILED if result.failures else UNSUPPORTED if unsupported else 0
 
 
 def _report_command(results: Path, name: str) -> str:

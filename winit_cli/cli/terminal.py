@@ -22,7 +22,7 @@ PIPED_WIDTH = 1000  # rows are not wrapped for a program that reads them
 
 
 class _Console(Console):
-    """A console that shows control characters and lets a closed pipe end the command instead of exiting by itself."""
+    """A console that shows control characters and leaves it to the caller what a closed pipe means."""
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Every text that is printed comes through here, cells of tables too."""
@@ -86,7 +86,7 @@ class Terminal:
         """With ``--json``: the one document on stdout."""
         if self.json:
             text = json.dumps(jsonable(data), indent=2, ensure_ascii=False)
-            sys.stdout.write("".join(map(_json_letter, text)) + "\n")
+            print("".join(map(_json_letter, text)), flush=True)
 
     def _console(self, *, stderr: bool) -> Console:
         stream = sys.stderr if stderr else sys.stdout

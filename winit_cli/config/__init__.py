@@ -1,6 +1,7 @@
 """YAML to a frozen, resolved config."""
 
 from winit_cli.config.document import Document, dump, parse, read
+from winit_cli.config.faults import dotted
 from winit_cli.config.override import override
 from winit_cli.config.plain_yaml import Path_
 from winit_cli.config.schema import Entry, Experiment, General, Measure, SchemeEntry, Train
@@ -17,6 +18,7 @@ __all__ = [
     "SchemeEntry",
     "Train",
     "Variant",
+    "dotted",
     "dump",
     "override",
     "parse",

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from winit_cli.claims.entry import Entry
 from winit_cli.config.schema import LABEL, SPAN, General, Judging, Measure, Select, Train
 from winit_cli.data import DATASETS
 from winit_cli.models import MODELS
@@ -17,7 +18,7 @@ from winit_cli.tables import options_of
 
 def json_schema() -> dict[str, Any]:
     """Draft 2020-12; unknown keys are refused at every level, as winit does."""
-    general = _properties(General)
+    general, judging = _properties(General), _properties(Judging)
     names = [name for row in SCHEMES.values() for name in (row.name, *row.aliases)]
     use = {"oneOf": [{"enum": names}, *(_scheme(row.name, row.aliases, row.options, {}) for row in SCHEMES.values())]}
     side = {"$ref": "#/$defs/use"}
@@ -34,7 +35,7 @@ def json_schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "required": ["model", "data", "schemes"],
-        "$defs": {"use": use},
+        "$defs": {"use": use, "claim": _claim()},
         "properties": {
             **general,
             "seeds": SEEDS,
@@ -45,15 +46,17 @@ def json_schema() -> dict[str, Any]:
             "measure": _section(Measure) | {"description": Measure.__doc__},
             "vary": {"type": "object", "additionalProperties": _list({})},
             "baseline": {"type": "string"},
-            **_properties(Judging),
+            **judging,
+            "tie_margin": {"anyOf": [{"type": "number", "minimum": 0}, judging["tie_margin"]]},
             "select": _section(Select) | {"description": Select.__doc__},
-            "claims": {"type": "array", "maxItems": 0},
+            "claims": CLAIMS,
         },
     }
 
 
 SEED = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": f"^{SPAN.pattern}$"}]}
 SEEDS = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "array", "minItems": 1, "items": SEED}]}
+CLAIMS = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/claim"}]}}
 # pydantic keeps its own names for bounds that are added to a type which has a validator
 BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 
@@ -84,6 +87,12 @@ def _section(cls: type[BaseModel]) -> dict[str, Any]:
         properties["seeds"] = SEEDS
     required = [name for name, field in cls.model_fields.items() if field.is_required()]
     return {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
+
+
+def _claim() -> dict[str, Any]:
+    section = _section(Entry) | {"description": Entry.__doc__}
+    section["properties"]["lr"] = {"type": "number", "exclusiveMinimum": 0}
+    return section
 
 
 def _named(options: Mapping[str, type[BaseModel]], rows: Mapping[str, Any]) -> dict[str, Any]:

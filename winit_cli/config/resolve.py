@@ -10,7 +10,7 @@ from winit_cli.config.document import Document, shown
 from winit_cli.config.entries import EntryReader
 from winit_cli.config.faults import Faults
 from winit_cli.config.plain_yaml import Path_
-from winit_cli.config.schema import NAME, Entry, Experiment, General, Judging, Measure, SchemeEntry, Train, slug
+from winit_cli.config.schema import NAME, Entry, Experiment, General, Judging, Measure, SchemeEntry, Select, Train, slug
 from winit_cli.data import DATASETS
 from winit_cli.errors import brief, known
 from winit_cli.losses import LOSSES
@@ -28,8 +28,6 @@ def experiment(document: Document, faults: Faults) -> Experiment | None:
     for key in raw:
         if key not in KEYS:
             faults.add((key,), f"unknown key '{brief(key)}'; {known(key, KEYS)}")
-    if raw.get("claims") not in (None, []):
-        faults.add(("claims",), "this version of winit decides no claims; remove them")
     model, data = _model(raw, faults), _data(raw, faults)
     train = _train(raw, faults)
     measure = faults.model(Measure, _section(raw, "measure"), ("measure",))
@@ -68,18 +66,19 @@ def _general(document: Document, faults: Faults) -> General | None:
 def _judging(
     raw: Mapping[str, Any], data: Entry | None, train: Train | None, general: General | None, faults: Faults
 ) -> Judging | None:
-    judging = faults.model(Judging, {key: raw[key] for key in Judging.model_fields if key in raw}, ())
-    select = judging.select if judging else None
+    given = {key: raw[key] for key in Judging.model_fields if key in raw and key != "select"}
+    judging = faults.model(Judging, given, ())
+    select = faults.model(Select, raw["select"], ("select",)) if raw.get("select") is not None else None
     if select is None:
         return judging
     if general and (shared := sorted(set(select.seeds) & set(general.seeds))):
         listed = brief(", ".join(map(str, shared)))
-        faults.add(("select", "seeds"), f"{listed} is also among seeds:; a rate is selected on seeds of its own")
+        faults.add(("select", "seeds"), f"{listed} also under seeds:; rates are selected on seeds of their own")
     if train and len(train.lr) < 2:
         faults.add(("select",), "there is only one learning rate; give train.lr a list, or remove select:")
     if data and select.metric == "final_val_loss" and not data.options.get("val_size"):
         faults.add(("select", "metric"), "final_val_loss needs a validation part; set data.val_size")
-    return judging
+    return judging and judging.model_copy(update={"select": select})
 
 
 def _train(raw: Mapping[str, Any], faults: Faults) -> Train | None:

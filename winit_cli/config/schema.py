@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -16,13 +16,14 @@ from winit_cli.tables import Flag, NonNegativeInt, NonNegativeNumber, Number, Po
 # files of these names, with any ending, are devices on Windows
 RESERVED = re.compile(r"([Cc][Oo][Nn]|[Pp][Rr][Nn]|[Aa][Uu][Xx]|[Nn][Uu][Ll]|([Cc][Oo][Mm]|[Ll][Pp][Tt])[0-9])(\.|$)")
 NAME = re.compile(rf"(?!{RESERVED.pattern})[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")
-SPAN = re.compile(r"(\d{1,18})-(\d{1,18})")
+SPAN = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 MOST_SEEDS = 100_000
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+@=,-]{0,63}")
 
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Schedule = Literal["constant", "cosine", "linear"]
 Precision = Literal["fp32", "tf32", "bf16"]
+Metric = Literal["final_train_loss", "final_val_loss", "final_test_loss", "final_test_accuracy"]
 
 
 def _name(value: str) -> str:
@@ -44,8 +45,14 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def _by_metric(value: object) -> object:
+    """One margin holds for every metric."""
+    return value if isinstance(value, Mapping) else dict.fromkeys(get_args(Metric), value)
+
+
 def _seeds(value: object) -> object:
-    """A number of seeds n means 0 … n - 1; in a list ``100-104`` means five."""
+    """A number of seeds n means 0 … n - 1; ``100-104`` means five, alone or in a list."""
+    value = [value] if isinstance(value, str) and SPAN.fullmatch(value) else value
     if isinstance(value, bool) or not isinstance(value, int | list | tuple):
         raise ValueError("expected a number of seeds or a list like [3, 5, 8] or [100-104]")
     if isinstance(value, int) and not 1 <= value <= MOST_SEEDS:
@@ -69,8 +76,7 @@ Rates = Annotated[tuple[PositiveNumber, ...], BeforeValidator(_listed), Field(mi
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_seeds), Field(min_length=1), AfterValidator(_distinct)]
 Beta = Annotated[Number, Field(ge=0, lt=1)]
-Metric = Literal["final_train_loss", "final_val_loss", "final_test_loss", "final_test_accuracy"]
-Margins = NonNegativeNumber | dict[Metric, NonNegativeNumber]
+Margins = Annotated[dict[Metric, NonNegativeNumber], BeforeValidator(_by_metric)]
 
 
 class Train(Strict):

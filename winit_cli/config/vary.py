@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from winit_cli.claims.claim import Claim
+from winit_cli.config.claims import claims_of
 from winit_cli.config.document import Document, flow_text, shown
 from winit_cli.config.faults import Faults
 from winit_cli.config.override import assign
@@ -37,11 +39,12 @@ class Variant:
 
 @dataclass(frozen=True)
 class Config:
-    """A resolved document: its variants in the order of ``vary:`` (one with an empty suffix without it)."""
+    """A resolved document: its variants in the order of ``vary:`` (one with an empty suffix without it), its claims."""
 
     base: Experiment
     vary: Mapping[str, tuple[Any, ...]]
     variants: tuple[Variant, ...]
+    claims: tuple[Claim, ...] = ()
 
 
 def resolve(document: Document) -> Config:
@@ -52,15 +55,21 @@ def resolve(document: Document) -> Config:
     """
     faults = Faults(document)
     base = experiment(document, faults)
+    before = len(faults.found)
     axes = _axes(document.data.get("vary"), faults)
+    combinations = _combinations(axes) if len(faults.found) == before else []
+    claims = claims_of(document, base, list(map(_suffix, combinations)), list(axes), faults) if combinations else ()
     faults.raise_any()
     assert base is not None
-    combinations = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     found = [_variant(document, values, faults) for values in combinations]
     variants = tuple(variant for variant in found if variant is not None)
     _refuse_twins(variants, faults)
     faults.raise_any()
-    return Config(base, axes, variants)
+    return Config(base, axes, variants, claims)
+
+
+def _combinations(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
 def _axes(vary: Any, faults: Faults) -> dict[str, tuple[Any, ...]]:

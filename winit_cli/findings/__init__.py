@@ -50,6 +50,11 @@ class Findings:
         return standings(self.run, self.tables)
 
     @property
+    def claims(self) -> DataFrame:
+        """What the config claims, decided."""
+        return self.tables.claims
+
+    @property
     def reach(self) -> Reach:
         """What these seeds can decide."""
         return reach(self.run.config)
@@ -58,6 +63,11 @@ class Findings:
     def sentences(self) -> list[str]:
         """The answer, a paragraph per variant."""
         return answer(self.standings, self.reach, task=self.task)
+
+    @property
+    def unsupported(self) -> list[str]:
+        """Claims that were refuted or remain undecided."""
+        return [str(claim) for claim in self.claims.loc[self.claims["verdict"] != "supported", "claim"]]
 
     @property
     def notices(self) -> list[str]:

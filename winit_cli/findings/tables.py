@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pandas import DataFrame
 
+from winit_cli.claims.check import stored_claims
+from winit_cli.claims.claim import Claim
+from winit_cli.claims.decide import COLUMNS as CLAIMS
+from winit_cli.claims.decide import decide, needed_steps
 from winit_cli.stats import (
     MARGIN,
-    METRICS,
     Rules,
     best_rates,
     comparisons,
@@ -36,6 +39,7 @@ FILES = {
     "ranks": RANKS,
     "learning": LEARNING,
     "best_lr": BEST_LR,
+    "claims": CLAIMS,
 }
 
 
@@ -52,15 +56,15 @@ class Tables:
     ranks: DataFrame
     learning: DataFrame
     best_lr: DataFrame
+    claims: DataFrame
 
     def files(self) -> dict[str, DataFrame]:
-        """The tables that are written as CSV files, with the columns of these; no best rate where there is only one."""
-        tables = {name: getattr(self, name)[list(columns)] for name, columns in FILES.items()}
-        return {name: table for name, table in tables.items() if name != "best_lr" or len(table)}
+        """The tables that are written as CSV files, with the columns of these."""
+        return {name: getattr(self, name)[list(columns)] for name, columns in FILES.items()}
 
 
 def tables_of(run: RunFrames) -> Tables:
-    """All statistics of a run; gradients play no part in them."""
+    """All statistics of a run, from its trials, curves, and gradients at ``steps_of`` its claims."""
     config, task = run.config, run.data["task"]
     best = _best_rates(run)
     rules = rules_of(config, best)
@@ -75,16 +79,23 @@ def tables_of(run: RunFrames) -> Tables:
         ranks(trials, run.labels, rules.selected),
         learning(trials, run.labels),
         best,
+        decide(claims_of(run), {"trials": trials, "curves": run.curves, "gradients": run.gradients}, rules.selected),
     )
 
 
+def claims_of(run: RunFrames) -> tuple[Claim, ...]:
+    """The claims that the config makes."""
+    return stored_claims(run.config, run.labels)
+
+
+def steps_of(claims: Iterable[Claim]) -> set[int]:
+    """The steps at which gradients are asked for: the first, and those of claims."""
+    return {0, *(step for _, step in needed_steps(claims))}
+
+
 def rules_of(config: Mapping[str, Any], best: DataFrame) -> Rules:
-    """How a config asks for results to be compared. A margin without a metric holds for all of them."""
-    margin = config.get("tie_margin")
-    if margin is None:
-        margins = {"final_test_accuracy": MARGIN}
-    else:
-        margins = dict(margin) if isinstance(margin, Mapping) else dict.fromkeys(METRICS, float(margin))
+    """How a config asks for results to be compared."""
+    margins = config.get("tie_margin", {"final_test_accuracy": MARGIN})
     selected = dict(zip(best["label"], best["lr"], strict=True)) if config.get("select") else {}
     return Rules(config["baseline"], config.get("family", "baseline"), margins, selected)
 

@@ -55,14 +55,17 @@ class LogScale:
 
     def apply(self, ax: Axes, axis: str) -> None:
         """Make the ``x`` or ``y`` axis of ``ax`` this scale, with the zero line drawn and ticked ``0``."""
-        places = ticks(self.low, self.high)
-        texts = [self._text(place) for place in places]
         if self.floor is not None:
-            places, texts = [self.floor, *places], ["0", *texts]
             line = ax.axvline if axis == "x" else ax.axhline
             line(self.floor, color=GREY, linewidth=0.6, linestyle=":", zorder=0)
         ax.set(**{f"{axis}scale": "log", f"{axis}lim": self.limits()})
-        set_ticks(ax, axis, places, texts)
+        marks = self.marks()
+        set_ticks(ax, axis, [place for place, _ in marks], [text for _, text in marks])
+
+    def marks(self) -> list[tuple[float, str]]:
+        """Where the ticks are and what is written at them."""
+        zero = [] if self.floor is None else [(self.floor, "0")]
+        return [*zero, *((place, self._text(place)) for place in ticks(self.low, self.high))]
 
     def _text(self, place: float) -> str:
         if self.cut_low and math.isclose(place, self.low):

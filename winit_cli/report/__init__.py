@@ -6,6 +6,7 @@ from pathlib import Path
 
 from winit_cli.plots import PLOTS, encode
 from winit_cli.report.page import draw, page
+from winit_cli.report.pictures import SHOWN
 from winit_cli.store.files import write_bytes
 from winit_cli.store.frames import RunFrames
 
@@ -13,8 +14,8 @@ __all__ = ["render", "write"]
 
 
 def render(run: RunFrames) -> str:
-    """The HTML page: styles, figures and tables inside it, nothing loaded, no scripts."""
-    return page(run, draw(run))
+    """The HTML page: styles, scripts, figures and tables inside it, nothing loaded."""
+    return page(run, draw(run, frozenset(SHOWN)))
 
 
 def write(run: RunFrames) -> Path:

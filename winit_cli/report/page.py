@@ -2,49 +2,70 @@
 
 from __future__ import annotations
 
-import base64
-import shlex
+import json
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-import yaml
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from winit_cli.findings import Findings
 from winit_cli.plots import PLOTS, encode
-from winit_cli.report.tables import MEANINGS, audit, pairs, standings, variants_of
+from winit_cli.report import charts
+from winit_cli.report.overview import facts, state
+from winit_cli.report.pictures import of_chart
+from winit_cli.report.sections import sections
 from winit_cli.store.frames import RunFrames
 from winit_cli.visible import visible
 
+STYLES = ("base.css", "tables.css", "charts.css", "print.css")
+SCRIPTS = ("tables.js", "charts.js", "contents.js")
+# what would end a script or begin something else inside of it
+ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&'\u2028\u2029"}
 
-def page(run: RunFrames, pictures: Mapping[str, bytes]) -> str:
-    """The report; ``pictures`` holds a PNG per row of PLOTS that has something to show."""
-    task = run.data["task"]
-    findings = Findings(run)
-    table = standings(findings.standings, task=task)
-    source = resources.files("winit_cli.report").joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
-    )
-    text = environment.from_string(source).render(
+
+def page(run: RunFrames, drawn: Mapping[str, bytes]) -> str:
+    """The report; ``drawn`` holds a PNG per row of PLOTS that has something to show."""
+    found = Findings(run)
+    environment = _environment()
+    return environment.get_template("page.html.j2").render(
         title=run.config["name"],
-        subtitle=_subtitle(run),
-        answer=findings.sentences,
-        notices=findings.notices,
-        standings=table,
-        variants=variants_of(run),
-        figures=[_figure(plot.title, plot.caption, pictures[plot.name]) for plot in PLOTS if plot.name in pictures],
-        outputs=run.data.get("outputs"),
-        constant=run.data.get("constant_loss"),
-        data_notes=run.data.get("notes", []),
-        meanings={name: MEANINGS[name] for name in table.columns},
-        audit=audit(run),
-        environment=pairs(run.env),
-        config=yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
-        replay=f"winit run {shlex.quote(str(run.path / 'config.yaml'))} --results {shlex.quote(str(run.path.parent))}",
+        state=state(run),
+        facts=facts(run),
+        found=found,
+        sections=sections(run, found, drawn),
+        labels=[visible(key.name) for key in dict.fromkeys(charts.keys(run.labels).values())],
+        style=Markup("\n").join(_asset(name) for name in STYLES),
+        dark=_asset("dark.css"),
+        theme=_asset("theme.js"),
+        script=Markup("\n").join(_asset(name) for name in SCRIPTS),
     )
-    return text.lstrip()
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("winit_cli.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_visible,
+    )
+    environment.filters["json"] = as_json
+    environment.filters["numbers"] = of_chart
+    environment.globals["drawing"] = charts
+    return environment
+
+
+def _asset(name: str) -> Markup:
+    """A style sheet or script of the package as it is."""
+    return Markup(resources.files("winit_cli.report").joinpath("assets", name).read_text(encoding="utf-8").strip())
+
+
+def as_json(value: Any) -> Markup:
+    """JSON that can stand inside of a script element, whatever texts it holds."""
+    return Markup(json.dumps(value, separators=(",", ":"), allow_nan=False).translate(ESCAPES))
 
 
 def _visible(value: Any) -> Any:
@@ -52,31 +73,8 @@ def _visible(value: Any) -> Any:
     return visible(value) if type(value) is str else value
 
 
-def draw(run: RunFrames) -> dict[str, bytes]:
-    """Every figure that has something to show, as PNG."""
-    figures = ((plot.name, plot.draw(run)) for plot in PLOTS)
+def draw(run: RunFrames, names: frozenset[str] | None = None) -> dict[str, bytes]:
+    """Every figure of ``names`` (or all) that has something to show, as PNG."""
+    wanted = (plot for plot in PLOTS if names is None or plot.name in names)
+    figures = ((plot.name, plot.draw(run)) for plot in wanted)
     return {name: encode(figure, "png") for name, figure in figures if figure is not None}
-
-
-def _figure(title: str, caption: str, picture: bytes) -> dict[str, str]:
-    return {
-        "title": title,
-        "caption": caption,
-        "uri": f"data:image/png;base64,{base64.b64encode(picture).decode('ascii')}",
-    }
-
-
-def _subtitle(run: RunFrames) -> str:
-    train, data = run.config["train"], run.config["data"]
-    source = f" ({run.data['source']})" if run.data.get("source") else ""
-    seeds = run.config["seeds"]
-    count = len(seeds) if isinstance(seeds, list) else seeds
-    return (
-        f"{run.config['model']['name']} on {data['name']}{source}, {train['optimizer']}, {_length(train)} of "
-        f"{train['batch_size']} examples, {count} seeds, {len(run.labels)} labels"
-    )
-
-
-def _length(train: dict[str, Any]) -> str:
-    """``200 steps``, or in epochs where variants differ in steps."""
-    return f"{train['steps']} steps" if "steps" in train else f"{train.get('epochs', 'several')} epochs"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from pandas import DataFrame
 
 from winit_cli.errors import StorageError
 from winit_cli.store.reading import facts_of, reading, refuse_damage
-from winit_cli.store.schema import QUERIES
+from winit_cli.store.schema import QUERIES, gradients_at
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,20 @@ class RunFrames:
         return self.gradients[self.gradients["param"].isin(self.weights)]
 
 
-def read_run(path: Path, wanted: Collection[str] = tuple(QUERIES)) -> RunFrames:
-    """Read a run, also one that another process is still writing; tables that are not ``wanted`` are empty.
+def read_run(path: Path, steps: Iterable[int] | None = None) -> RunFrames:
+    """Read a run, also one that another process is still writing; given ``steps``, the gradients of those alone and no
+    units, which are most of what is read.
 
     Raises:
         StorageError: the store is missing or damaged.
     """
     with reading(path) as connection:
         refuse_damage(connection, path)
-        return frames_of(connection, path, wanted)
+        return frames_of(connection, path, steps)
 
 
-def frames_of(connection: sqlite3.Connection, path: Path, wanted: Collection[str] = tuple(QUERIES)) -> RunFrames:
-    """The tables of an open store; those that are not ``wanted`` are empty.
+def frames_of(connection: sqlite3.Connection, path: Path, steps: Iterable[int] | None = None) -> RunFrames:
+    """The tables of an open store, see :func:`read_run`; its damage is not looked for.
 
     Raises:
         StorageError: the run was only just begun.
@@ -73,10 +74,8 @@ def frames_of(connection: sqlite3.Connection, path: Path, wanted: Collection[str
     meta = facts_of(connection)
     if "config" not in meta:
         raise StorageError(f"{path} was only just begun and holds nothing yet; ask again in a moment")
-    frames = {
-        name: pd.read_sql_query(query if name in wanted else f"SELECT * FROM ({query}) LIMIT 0", connection)
-        for name, query in QUERIES.items()
-    }
+    queries = QUERIES if steps is None else QUERIES | _small(steps)
+    frames = {name: pd.read_sql_query(query, connection) for name, query in queries.items()}
     frames["units"] = _with_arrays(frames["units"])
     facts: dict[str, Any] = {key: meta[key] for key in ("config", "env", "status", "data", "labels")} | frames
     return _apart(RunFrames(path, **facts, halved=meta.get("halved", [])))
@@ -90,6 +89,11 @@ def _apart(run: RunFrames) -> RunFrames:
     tables = {name: getattr(run, name) for name in ("trials", "curves", "gradients", "init", "units")}
     kept: dict[str, Any] = {name: table[table["seed"].isin(seeds)] for name, table in tables.items()}
     return replace(run, **kept, selection=run.trials[~run.trials["seed"].isin(seeds)])
+
+
+def _small(steps: Iterable[int]) -> dict[str, str]:
+    """Queries instead of those whose tables are large."""
+    return {"gradients": gradients_at(steps), "units": f"{QUERIES['units']} LIMIT 0"}
 
 
 def _with_arrays(units: DataFrame) -> DataFrame:

@@ -1,0 +1,49 @@
+"""The gallery: exhibits of configs that ship, small pictures, a page that shows them all."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from frames import make_run
+from PIL import Image
+
+from winit_cli.cli.sources import packaged
+from winit_cli.gallery import GALLERY, Exhibit, small, write_exhibit
+from winit_cli.plots import PLOTS
+
+PICTURES = {f"{exhibit.config}-{name}.png" for exhibit in GALLERY for name in exhibit.plots}
+ROOT = Path(__file__).parent.parent
+
+
+def test_every_shipped_config_is_shown() -> None:
+    assert {exhibit.config for exhibit in GALLERY} == set(packaged())
+    assert {name for exhibit in GALLERY for name in exhibit.plots} <= {plot.name for plot in PLOTS}
+
+
+@pytest.mark.parametrize("plot", [plot.name for plot in PLOTS])
+def test_an_exhibit_is_pictures_and_the_answer(plot: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path, ["kaiming_normal", "xavier_normal", "orthogonal", "zeros"], seeds=8)
+    text = write_exhibit(Exhibit("mnist", "A title", (plot,)), run, tmp_path)
+    assert text.startswith("## A title\n\n`winit run mnist`\n")
+    assert f"(mnist-{plot}.png)" in text and "kaiming_normal reaches a mean test accuracy" in text
+    assert Image.open(tmp_path / f"mnist-{plot}.png").mode == "P"
+
+
+def test_a_small_picture_looks_the_same() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), (10, 200, 30)).save(buffer, "png")
+    assert Image.open(io.BytesIO(small(buffer.getvalue()))).convert("RGB").getpixel((3, 3)) == (10, 200, 30)
+
+
+def test_the_pictures_of_the_gallery_are_there_and_small() -> None:
+    folder = ROOT / "results" / "gallery"
+    if not folder.is_dir():
+        pytest.skip("an installed copy has no gallery")
+    assert {path.name for path in folder.glob("*.png")} == PICTURES, "run: make gallery"
+    assert set(re.findall(r"\]\((.*?)\)", (folder / "README.md").read_text())) == PICTURES
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 1_500_000
+    shown = re.findall(r"\((results/\S+\.png)\)", (ROOT / "README.md").read_text())
+    assert shown and all((ROOT / path).is_file() for path in shown)

@@ -1,0 +1,58 @@
+"""What the claims ask for and a plan does not measure, known once model and data are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from winit_cli.claims.claim import Claim, Term
+from winit_cli.claims.entry import Place
+from winit_cli.claims.metrics import METRICS, Metric
+from winit_cli.claims.scan import ClaimError
+from winit_cli.errors import known
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is measured of some labels: gradients of ``parameters``, the training batch ``every`` so many steps, the
+    other parts every ``test_every``, all of it also at the last step."""
+
+    parameters: Sequence[str]
+    steps: int
+    every: int
+    test_every: int
+    has_val: bool
+    has_accuracy: bool
+
+
+def unmeasured(claims: Iterable[Claim], labels: Iterable[str], measured: Measured) -> Iterator[tuple[Place, str]]:
+    """What the terms of some labels ask for and is not measured, with the path of the claim."""
+    mine = set(labels)
+    for claim in claims:
+        said: dict[str, int] = {}
+        for term in claim.terms:
+            if term.label in mine and term.metric in METRICS:
+                for message in _wrong(term, METRICS[term.metric], measured):
+                    said.setdefault(message, term.at)
+        yield from ((claim.given.path(), str(ClaimError(at, message))) for message, at in said.items())
+
+
+def _wrong(term: Term, metric: Metric, measured: Measured) -> Iterator[str]:
+    if metric.is_accuracy and not measured.has_accuracy:
+        yield f"there is no accuracy here, only for classification; write {metric.name.replace('accuracy', 'loss')}"
+    if metric.part == "val" and not measured.has_val:
+        yield f"{metric.name} needs a validation part; set data.val_size"
+    if "param" in term.keys and term.keys["param"] not in measured.parameters:
+        name = str(term.keys["param"])
+        yield f"the model has no parameter {name} with a gradient; {known(name, measured.parameters)}"
+    if "step" in term.keys:
+        name, every = ("every", measured.every) if metric.part == "train" else ("test_every", measured.test_every)
+        yield from _wrong_step(int(term.keys["step"]), measured.steps, every, f"measure.{name}")
+
+
+def _wrong_step(step: int, steps: int, every: int, option: str) -> Iterator[str]:
+    if step > steps:
+        yield f"step {step} comes after the last, which is {steps}"
+    elif step % every and step != steps:
+        before, after = step - step % every, min(steps, step - step % every + every)
+        yield f"step {step} is not measured, but {before} and {after} are; change it or {option} ({every})"

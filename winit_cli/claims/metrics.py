@@ -1,0 +1,89 @@
+"""What a claim can be about: one row per metric, and the keys that stand in its brackets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from winit_cli.tables import table
+
+Part = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = ("train", "val", "test")
+OUTCOMES = ("stuck", "learned", "diverged")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric has one number per trial: ``column`` of the rows of ``table`` (a CSV file) that its keys select.
+
+    ``keys`` are columns of that table with their defaults, ``None`` where one must be given. ``part`` is the part of
+    the data that is measured, and ``worst`` what a trial counts as that diverged, NaN if it then has no value.
+    """
+
+    name: str
+    about: str
+    table: str
+    column: str
+    part: Part = "train"
+    worst: float = math.nan
+    keys: Mapping[str, int | str | None] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether it exists for classification only."""
+        return self.column.endswith("accuracy")
+
+    @property
+    def example(self) -> str:
+        """The metric with all its keys: ``grad_norm[param=layers.0.weight,step=0]``."""
+        return spelled(self.name, {key: EXAMPLES[key] for key in self.keys})
+
+
+def _final(part: Part, what: str, about: str, worst: float) -> Metric:
+    name = f"final_{part}_{what}"
+    return Metric(name, about, "trials", name, part, worst)
+
+
+def _curve(part: Part, what: str) -> Metric:
+    about = f"{what} on the training batch at a step" if part == "train" else f"{what} on the {part} part at a step"
+    return Metric(f"{part}_{what}", about, "curves", what, part, keys={"step": None})
+
+
+METRICS = table(
+    _final("train", "loss", "loss on the training part after the last update", math.inf),
+    _final("val", "loss", "loss on the validation part after the last update", math.inf),
+    _final("test", "loss", "loss on the test part after the last update", math.inf),
+    _final("test", "accuracy", "accuracy on the test part after the last update", -math.inf),
+    Metric("steps_to_target", "updates until the target is reached", "trials", "steps_to_target", worst=math.inf),
+    Metric("loss_area", "area under the curve of the training loss", "trials", "loss_area", worst=math.inf),
+    Metric("grad_norm", "norm of a gradient", "gradients", "grad_norm", keys={"param": None, "step": 0}),
+    *(_curve(part, what) for part in PARTS for what in ("loss", "accuracy")),
+)
+EXAMPLES = {"param": "layers.0.weight", "step": "0", "lr": "0.05"}
+
+
+def _step(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        raise ValueError("expected a whole number of updates, e.g. step=100")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 < rate < math.inf:
+        raise ValueError("expected a learning rate, e.g. lr=0.05")
+    return rate
+
+
+READERS: Mapping[str, Callable[[str], int | float | str]] = {"param": str, "step": _step, "lr": _rate}
+
+
+def spelled(name: str, keys: Mapping[str, object]) -> str:
+    """``train_loss[step=0]``; a metric without keys stands alone."""
+    return f"{name}[{','.join(f'{key}={value}' for key, value in keys.items())}]" if keys else name

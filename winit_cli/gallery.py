@@ -1,0 +1,76 @@
+"""The pictures of the README: ``make gallery`` runs the shipped configs and draws the telling ones anew."""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from winit_cli.api.progress import reporting
+from winit_cli.cli.sources import Changes, load
+from winit_cli.findings import Findings
+from winit_cli.plan import make_plan
+from winit_cli.plots import PLOTS, encode
+from winit_cli.runner import run_plan
+from winit_cli.store.files import write_bytes, write_text
+from winit_cli.store.frames import RunFrames, read_run
+
+COLORS = 128  # of a picture's palette, which halves its size
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A shipped config, what one sees in it, and the plots that show it."""
+
+    config: str
+    title: str
+    plots: tuple[str, ...]
+
+
+GALLERY = (
+    Exhibit("mnist", "Good schemes lie close together on a small network", ("final_metric", "loss")),
+    Exhibit("deep_mlp", "Thirty layers: the choice decides", ("loss", "gradients_by_layer")),
+    Exhibit("pitfalls", "Mistakes that everybody makes once", ("final_metric", "units")),
+    Exhibit("mnist_cnn", "Convolutions", ("final_metric",)),
+    Exhibit("mnist_lstm", "Recurrent weights, filled gate by gate", ("loss",)),
+    Exhibit("adding_rnn", "Long memory in a plain recurrent network", ("loss",)),
+)
+
+
+def main(results: Path = Path("results")) -> None:
+    """Run every exhibit's config (what is there is not repeated) and write ``gallery/`` into the results."""
+    folder, pages = results / "gallery", []
+    for exhibit in GALLERY:
+        plan = make_plan(load(exhibit.config, Changes([])), "cpu")
+        with reporting(True) as progress:
+            done = run_plan(plan, results, progress)
+        pages.append(write_exhibit(exhibit, read_run(done.directory), folder))
+    write_text(folder / "README.md", "\n".join(["# Gallery", "", *pages]))
+
+
+def write_exhibit(exhibit: Exhibit, run: RunFrames, folder: Path) -> str:
+    """Write the pictures of an exhibit; its section of the gallery's page in Markdown."""
+    plots = {plot.name: plot for plot in PLOTS}
+    lines = [f"## {exhibit.title}", "", f"`winit run {exhibit.config}`", ""]
+    for name in exhibit.plots:
+        figure = plots[name].draw(run)
+        assert figure is not None, f"{exhibit.config} has nothing to show in {name}"
+        file = f"{exhibit.config}-{name}.png"
+        write_bytes(folder / file, small(encode(figure, "png")))
+        lines += [f"![{plots[name].title}]({file})", "", f"*{plots[name].caption}*", ""]
+    return "\n".join([*lines, *(f"{sentence}\n" for sentence in Findings(run).sentences)])
+
+
+def small(picture: bytes) -> bytes:
+    """A PNG with a palette, which for figures looks the same."""
+    buffer = io.BytesIO()
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    image.quantize(COLORS, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
