@@ -45,7 +45,16 @@ BELOW["report"] = {*BELOW["plots"], "plots", "findings"}
 BELOW["stopping"] = {"errors"}
 BELOW["workers"] = {"errors", "foreign", "stopping"}
 BELOW["training"] = {"stopping", "workers", *BELOW["engine"], "engine", *BELOW["store"], "store"}
-BELOW["runner"] = {*BELOW["training"], "training", "environment", "resolved", *BELOW["stats"], "stats", "findings"}
+BELOW["runner"] = {
+    *BELOW["training"],
+    "training",
+    "environment",
+    "resolved",
+    *BELOW["stats"],
+    "stats",
+    "findings",
+    "claims",
+}
 BELOW["bench"] = {*BELOW["runner"], "runner"}
 BELOW["export"] = set(BELOW["runner"])
 BELOW["verify"] = {*BELOW["export"], "export"}

@@ -12,6 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from winit_cli.cli import app
+from winit_cli.config import parse, resolve
+from winit_cli.plan import make_plan
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -95,3 +97,11 @@ def test_yaml_of_the_reference_is_valid(tmp_path: Path):
     path.write_text(f"model: cnn\ndata: digits\n{schemes[1].replace('layers: linear', 'layers: conv')}")
     result = CliRunner().invoke(app, ["check", str(path)])
     assert result.exit_code == 0, result.output
+
+
+def test_the_example_of_comparing_is_a_config():
+    (text,) = re.findall(r"```yaml\n(baseline:.*?)```", TEXT, flags=re.DOTALL)
+    schemes = "[pytorch_default, kaiming_normal, xavier_normal, zeros]"
+    config = resolve(parse(f"model: mlp\nschemes: {schemes}\n{text}", "README.md"))
+    assert len(make_plan(config, "cpu").trials) == 4 * 3 * 15
+    assert len(config.claims) == 4

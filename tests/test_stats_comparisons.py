@@ -136,3 +136,60 @@ def test_only_seeds_that_both_finished_are_paired() -> None:
 
 def test_nothing_to_compare_is_no_evidence() -> None:
     assert sign_flip_p([]) == 1.0
+
+
+def test_undecided_says_more_seeds_than_there_are() -> None:
+    # a t-test of these is significant, of 64 patterns of signs four are as far
+    found = row(base=[2.0] * 6, a=[1.0, 1.1, 0.9, 1.0, 1.2, 2.01])
+    assert found["p"] == 4 / 64 and found["verdict"] == "undecided" and 7 <= found["seeds_needed"] < 20
+    assert math.isnan(row(base=[2.0], a=[2.1])["seeds_needed"])  # nobody knows the spread
+
+
+def test_seeds_needed_where_trials_diverge_counts_ties() -> None:
+    nan = math.nan
+    found = row(base=[nan] * 6 + [1.0] * 2, a=[nan] * 8)
+    assert (found["p"], found["verdict"], found["seeds_needed"]) == (0.5, "undecided", 6 * 4)
+
+
+@pytest.mark.parametrize(
+    ("margin", "verdict"), [(0.0, "undecided"), (0.05, "undecided"), (0.2, "tied"), (0.15, "tied")]
+)
+def test_tied_where_the_interval_lies_within_the_margin(margin: float, verdict: str) -> None:
+    losses = {"base": [2.0, 2.0, 2.0, 2.0, 2.0], "a": [2.1, 2.0, 1.9, 2.1, 1.9]}
+    low, high = scipy_stats.t.interval(0.95, 4, 0.0, scipy_stats.sem([0.1, 0.0, -0.1, 0.1, -0.1]))
+    assert (-margin <= low and high <= margin) == (verdict == "tied")
+    frame = comparisons(trials(**losses), list(losses), Rules("base", margins={"final_test_loss": margin}))
+    assert frame.set_index("metric").loc["final_test_loss", "verdict"] == verdict
+
+
+def test_a_clear_difference_within_the_margin_is_a_tie() -> None:
+    losses = {"base": [2.0] * 8, "a": [1.99, 1.98, 1.99, 1.98, 1.99, 1.98, 1.99, 1.98]}
+    frame = comparisons(trials(**losses), list(losses), Rules("base", margins={"final_test_loss": 0.1}))
+    found = frame.set_index("metric").loc["final_test_loss"]
+    assert found["p_holm"] < 0.05 and found["verdict"] == "tied"
+
+
+def test_all_pairs_are_said_of_the_first_and_never_of_the_baseline() -> None:
+    losses = {"a": [1.0, 2.0], "base": [2.0, 3.0], "b": [3.0, 5.0]}
+    frame = comparisons(trials(**losses), list(losses), Rules("base", "all"))
+    loss = frame[frame["metric"] == "final_test_loss"].set_index(["label_a", "label_b"])
+    assert list(loss.index) == [("a", "base"), ("a", "b"), ("b", "base")]
+    assert list(loss["difference"]) == [-1.0, -2.5, 1.5] and set(loss["family"]) == {3}
+    assert list(loss["probability_of_improvement"]) == [1.0, 1.0, 0.0]
+
+
+def test_a_label_with_no_finished_trial_keeps_its_place_in_the_family() -> None:
+    frame = trials(base=[1.0, 2.0], a=[1.5, 2.5], b=[1.0, 1.0])
+    frame.loc[frame["label"] == "b", "status"] = "pending"
+    found = comparisons(frame, ["base", "a", "b"], Rules("base")).set_index("label_a")
+    assert set(found["family"]) == {2} and list(found.loc["b", "n"]) == [0, 0]
+    assert set(found.loc["b", "verdict"]) == {"undecided"} and found.loc["b", "seeds_needed"].isna().all()
+
+
+def test_the_sign_test_of_pairs_with_a_diverged_trial_is_scipys() -> None:
+    nan = math.nan
+    found = row(base=[1.0, 1.0, nan, 1.0, nan, 1.0], a=[2.0, nan, 2.0, 0.5, nan, 1.0])
+    assert found["p"] == scipy_stats.binomtest(2, 4).pvalue  # seeds 4 and 5 are ties
+    assert found["probability_of_improvement"] == 3 / 6
+    ends = scipy_stats.binomtest(3, 6).proportion_ci(method="wilson")
+    assert (found["poi_low"], found["poi_high"]) == pytest.approx((ends.low, ends.high))

@@ -14,7 +14,7 @@ from winit_cli.errors import StorageError, UsageError
 from winit_cli.plan import Trial
 from winit_cli.store import store as store_module
 from winit_cli.store.files import write_csv, write_text
-from winit_cli.store.frames import read_run, read_trials
+from winit_cli.store.frames import read_run
 from winit_cli.store.reading import FILE
 from winit_cli.store.runs import find_run, run_facts
 from winit_cli.store.store import Store
@@ -27,6 +27,10 @@ COLUMNS = {
     "init": "trial,label,seed,param,shape,scheme,rule,fan_in,fan_out,gain,mean,std,expected_std,min,max,sha256",
     "summary": "label,lr,metric,n,diverged,mean,median,iqm,sd,ci_low,ci_high",
     "comparisons": "label_a,label_b,lr,metric,n,difference,ci_low,ci_high,p,p_holm,probability_of_improvement,verdict",
+    "claims": "claim,metric,n,effect,ci_low,ci_high,p,verdict",
+    "ranks": "label,lr,metric,rank,rank_low,rank_high,of",
+    "learning": "label,lr,target,n,reached,steps_to_target,loss_area,area_low,area_high",
+    "best_lr": "label,metric,chosen_on,lr,n,diverged,mean,ci_low,ci_high,decades",
 }
 TWO = ("schemes=[kaiming_normal, zeros]",)
 
@@ -160,6 +164,12 @@ def test_a_directory_whose_name_is_awkward(tmp_path: Path) -> None:
     assert len(read_run(find_run(results, None)).trials) == 3
 
 
-def test_trials_can_be_read_without_their_rows(tmp_path: Path) -> None:
-    directory = run_of(tmp_path, "schemes=[kaiming_normal, zeros]").directory
-    assert read_trials(directory).equals(read_run(directory).trials)
+def test_a_run_is_read_with_the_gradients_of_some_steps(tmp_path: Path) -> None:
+    directory = run_of(tmp_path, *TWO).directory
+    whole, part = read_run(directory), read_run(directory, steps=(0, 4))
+    kept = whole.gradients[whole.gradients["step"].isin((0, 4))].reset_index(drop=True)
+    assert len(kept) < len(whole.gradients) and part.gradients.equals(kept)
+    assert len(part.units) == 0 and list(part.units.columns) == list(whole.units.columns)
+    for table in ("trials", "curves", "init", "timings"):
+        assert getattr(part, table).equals(getattr(whole, table))
+    assert read_run(directory, steps=(0,)).weight_gradients["step"].unique().tolist() == [0]

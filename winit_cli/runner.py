@@ -19,7 +19,7 @@ from winit_cli.findings.tables import steps_of, tables_of
 from winit_cli.plan import Plan
 from winit_cli.resolved import resolved_config
 from winit_cli.store.files import write_csv, write_json, write_text
-from winit_cli.store.frames import STANDING, read_run
+from winit_cli.store.frames import read_run
 from winit_cli.store.lock import writing
 from winit_cli.store.reading import FILE
 from winit_cli.store.runs import finished_elsewhere, run_facts
@@ -222,5 +222,5 @@ def _write_tables(plan: Plan, store: Store, progress: Progress) -> None:
     write_json(store.directory / "env.json", store.meta("env"))
     for text in store.export():
         progress.note(text)
-    for name, table in tables_of(read_run(store.directory, STANDING, steps_of(plan.config.claims))).files().items():
+    for name, table in tables_of(read_run(store.directory, steps_of(plan.config.claims))).files().items():
         write_csv(store.directory / f"{name}.csv", list(table.columns), table.itertuples(index=False))

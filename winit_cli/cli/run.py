@@ -89,7 +89,7 @@ def execute(
     from winit_cli.plan import make_plan
     from winit_cli.resolved import resolved_config
     from winit_cli.runner import run_plan
-    from winit_cli.store.frames import STANDING, read_run
+    from winit_cli.store.frames import read_run
 
     with prints_aside():
         plan = make_plan(config, resolve_device(device), download=True)
@@ -104,7 +104,7 @@ def execute(
         terminal.warn(f"{len(result.failures)} trials failed; the same command tries them again")
     if result.was_complete:
         terminal.note("complete already; nothing to train (--fresh trains it again)")
-    found = Findings(read_run(result.directory, STANDING, steps_of(plan.config.claims)))
+    found = Findings(read_run(result.directory, steps_of(plan.config.claims)))
     if not terminal.json:
         standing.show(terminal, found)
         hint = escape(f"(plots and tables: {_report_command(results, result.directory.name)})")

@@ -10,13 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
+from winit_cli.claims.check import stored_claims
 from winit_cli.export.output import refuse_existing
 from winit_cli.export.stored import named
-from winit_cli.findings.tables import FILES, tables_of
+from winit_cli.findings.tables import FILES, steps_of, tables_of
 from winit_cli.store.digest import damaged_trials, is_meta_whole
 from winit_cli.store.files import plain_cell, refusals, write_csv
-from winit_cli.store.frames import STANDING, frames_of
-from winit_cli.store.reading import has_digests, reading
+from winit_cli.store.frames import frames_of
+from winit_cli.store.reading import facts_of, has_digests, reading
 from winit_cli.store.schema import QUERIES, TABLES
 
 STATISTICS = tuple(f"{name}.csv" for name in FILES)
@@ -63,7 +66,12 @@ def _write_tables(run: Path, folder: Path) -> list[str]:
                 left_out.append(f"{name}.csv: {error}")
         if has_digests(connection) and not is_meta_whole(connection):
             return [*left_out, f"{', '.join(STATISTICS)}: the config and environment are not what was recorded"]
-        statistics = tables_of(frames_of(connection, run, STANDING)).files()
+        try:
+            facts = facts_of(connection)
+            steps = steps_of(stored_claims(facts["config"], facts["labels"]))
+            statistics = tables_of(frames_of(connection, run, steps)).files()
+        except (sqlite3.DatabaseError, pd.errors.DatabaseError) as error:
+            return [*left_out, f"{', '.join(STATISTICS)}: {error}"]
     for name, table in statistics.items():
         write_csv(folder / f"{name}.csv", list(table.columns), table.itertuples(index=False))
     return left_out

@@ -55,7 +55,8 @@ def standings(run: RunFrames, tables: Tables) -> DataFrame:
 
 def _of_variant(run: RunFrames, tables: Tables, labels: list[str], metric: str) -> Iterator[dict[str, object]]:
     rates = tables.rules.selected
-    compared = at_selected(run.trials, labels, rates) if rates else list(groups(run.trials, labels))
+    there = list(groups(run.trials, labels))
+    compared = at_selected(there, rates) if rates else there
     found = places([group for _, _, group in compared], metric)
     named = [(label, rates[label] if lr == SELECTED else float(lr)) for label, lr, _ in compared]
     # ties keep the config's order

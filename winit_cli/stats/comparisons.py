@@ -9,25 +9,16 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from pandas import DataFrame
 
-from winit_cli.stats.frames import (
-    Floats,
-    Group,
-    at_selected,
-    by_variant,
-    groups,
-    measured,
-    numbers_of,
-    sign_of,
-    split_label,
-)
+from winit_cli.stats.frames import Floats, Group, by_seed, families, measured, numbers_of, sign_of, split_label
 from winit_cli.stats.intervals import mean, mean_interval, sd, wilson_interval
 from winit_cli.stats.power import seeds_needed, seeds_needed_by_signs
-from winit_cli.stats.tests import SIGNIFICANT, holm, sign_flip_p, sign_test_p
+from winit_cli.stats.tests import SIGNIFICANT, holm, sign_flip_ps, sign_test_p
 
 COLUMNS = (  # of comparisons.csv
     *("label_a", "label_b", "lr", "metric", "n", "difference", "ci_low", "ci_high", "p", "p_holm"),
@@ -60,10 +51,10 @@ def comparisons(trials: DataFrame, labels: Sequence[str], rules: Rules) -> DataF
     then ``seeds_needed`` would probably decide it.
     """
     rows: list[dict[str, object]] = []
+    everything = families(trials, labels, rules.selected)
     for metric in measured(trials):
-        for rivals in by_variant(labels).values():
-            for there in (at_selected(trials, rivals, rules.selected), list(groups(trials, rivals))):
-                rows += _family(there, metric, rules)
+        for there in everything:
+            rows += _family(there, metric, rules)
     return DataFrame(rows, columns=[*COLUMNS, *MORE])
 
 
@@ -74,85 +65,94 @@ def family_size(labels: int, rates: int, family: str) -> int:
 
 @dataclass(frozen=True)
 class _Pair:
-    """A row but for what depends on the family: its p, how far a is ahead of b, and where the difference may lie."""
+    """Two labels at the seeds (n,) that both finished; values x and y are NaN where a trial diverged."""
 
-    row: dict[str, object]
-    p: float
-    ahead: float
-    is_tied: bool
-    differences: Floats
+    a: Group
+    b: Group
+    x: Floats
+    y: Floats
     wins: int
     losses: int
 
+    @cached_property
+    def differences(self) -> Floats:
+        return self.x - self.y
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether no trial diverged."""
+        return not np.isnan(self.differences).any()
+
 
 def _family(there: Sequence[Group], metric: str, rules: Rules) -> Iterator[dict[str, object]]:
-    margin = rules.margins.get(metric, 0.0)
-    pairs = [_pair(a, b, metric, margin) for a, b in _couples(there, rules)]
-    for pair, corrected in zip(pairs, holm([pair.p for pair in pairs]), strict=True):
-        verdict = _verdict(pair, float(corrected))
-        needed = _needed(pair, margin, len(pairs)) if verdict == "undecided" else math.nan
-        yield pair.row | {
+    margin, sign = rules.margins.get(metric, 0.0), sign_of(metric)
+    pairs = list(_pairs(there, metric, rules))
+    flips = iter(sign_flip_ps([pair.differences for pair in pairs if pair.is_whole]))
+    p = [float(next(flips)) if pair.is_whole else sign_test_p(pair.wins, pair.losses) for pair in pairs]
+    for pair, raw, corrected in zip(pairs, p, holm(p), strict=True):
+        difference = mean(pair.differences) if pair.is_whole else math.nan
+        low, high = mean_interval(pair.differences) if pair.is_whole else (math.nan, math.nan)
+        ahead = sign * difference if pair.is_whole else pair.wins - pair.losses
+        is_tied = _is_equal(pair) or (-margin <= low and high <= margin)
+        verdict = "tied" if is_tied else _verdict(ahead, float(corrected))
+        yield {
+            "label_a": pair.a[0],
+            "label_b": pair.b[0],
+            "lr": pair.a[1],
+            "metric": metric,
+            "difference": difference,
+            "ci_low": low,
+            "ci_high": high,
+            "p": raw,
             "p_holm": float(corrected),
+            **_improvement(pair),
             "verdict": verdict,
-            "seeds_needed": needed,
+            "seeds_needed": _needed(pair, margin, len(pairs)) if verdict == "undecided" else math.nan,
             "family": len(pairs),
         }
 
 
-def _couples(there: Sequence[Group], rules: Rules) -> Iterator[tuple[Group, Group]]:
-    """Pairs at equal rates; the baseline is always the second."""
-    for a, b in itertools.combinations(there, 2):
-        first, second = (split_label(group[0])[0] == rules.baseline for group in (a, b))
-        if a[1] == b[1] and (first or second or rules.family == "all"):
-            yield (b, a) if first else (a, b)
+def _pairs(there: Sequence[Group], metric: str, rules: Rules) -> Iterator[_Pair]:
+    frames = [frame for _, _, frame in there]
+    values, finished = by_seed(frames, [numbers_of(frame, metric) for frame in frames])
+    score = np.where(np.isnan(values), -np.inf, sign_of(metric) * values)  # a diverged one is ahead of none
+    for i, j in _couples(there, rules):
+        both = finished[i] & finished[j]
+        one, other = score[i, both], score[j, both]
+        wins, losses = int((one > other).sum()), int((other > one).sum())
+        yield _Pair(there[i], there[j], values[i, both], values[j, both], wins, losses)
 
 
-def _pair(a: Group, b: Group, metric: str, margin: float) -> _Pair:
-    seeds = sorted(set(a[2]["seed"]) & set(b[2]["seed"]))
-    x, y = (numbers_of(frame.set_index("seed").loc[seeds], metric) for _, _, frame in (a, b))
-    sign = sign_of(metric)
-    wins, losses = _wins(sign * x, sign * y), _wins(sign * y, sign * x)
-    if np.isnan(x).any() or np.isnan(y).any():
-        p, ahead = sign_test_p(wins, losses), float(wins - losses)
-        difference, low, high = math.nan, math.nan, math.nan
-    else:
-        p, difference = sign_flip_p(x - y), mean(x - y)
-        (low, high), ahead = mean_interval(x - y), sign * difference
-    share = wins + (len(seeds) - wins - losses) / 2
-    poi_low, poi_high = wilson_interval(share, len(seeds))
-    row: dict[str, object] = {
-        "label_a": a[0],
-        "label_b": b[0],
-        "lr": a[1],
-        "metric": metric,
-        "n": len(seeds),
-        "difference": difference,
-        "ci_low": low,
-        "ci_high": high,
-        "p": p,
-        "probability_of_improvement": share / len(seeds) if seeds else math.nan,
-        "poi_low": poi_low,
-        "poi_high": poi_high,
-    }
-    is_tied = bool(seeds) and (wins == losses == 0 or (-margin <= low and high <= margin))
-    return _Pair(row, p, ahead, is_tied, x - y, wins, losses)
+def _couples(there: Sequence[Group], rules: Rules) -> Iterator[tuple[int, int]]:
+    """Positions of pairs at equal rates; the baseline is always the second."""
+    is_base = [split_label(label)[0] == rules.baseline for label, _, _ in there]
+    for i, j in itertools.combinations(range(len(there)), 2):
+        if there[i][1] == there[j][1] and (is_base[i] or is_base[j] or rules.family == "all"):
+            yield (j, i) if is_base[i] else (i, j)
 
 
-def _wins(better: Floats, worse: Floats) -> int:
-    """How often the first is larger; a diverged one (NaN) is less than all but another."""
-    first, second = (np.where(np.isnan(values), -np.inf, values) for values in (better, worse))
-    return int((first > second).sum())
+def _improvement(pair: _Pair) -> dict[str, float]:
+    n = len(pair.x)
+    share = pair.wins + (n - pair.wins - pair.losses) / 2
+    low, high = wilson_interval(share, n)
+    return {"n": n, "probability_of_improvement": share / n if n else math.nan, "poi_low": low, "poi_high": high}
 
 
-def _verdict(pair: _Pair, corrected: float) -> str:
-    if pair.is_tied:
-        return "tied"
-    if corrected >= SIGNIFICANT or pair.ahead == 0:
+def _is_equal(pair: _Pair) -> bool:
+    return len(pair.x) > 0 and pair.wins == pair.losses == 0
+
+
+def _verdict(ahead: float, corrected: float) -> str:
+    if corrected >= SIGNIFICANT or ahead == 0:
         return "undecided"
-    return "better" if pair.ahead > 0 else "worse"
+    return "better" if ahead > 0 else "worse"
 
 
 def _needed(pair: _Pair, margin: float, family: int) -> float:
-    if np.isnan(pair.differences).any():
-        return seeds_needed_by_signs(pair.wins, pair.losses, family)
-    return seeds_needed(mean(pair.differences), sd(pair.differences), margin, family)
+    """More than there are, since these have left it undecided; NaN if nobody knows."""
+    n = len(pair.x)
+    if pair.is_whole:
+        needed = seeds_needed(mean(pair.differences), sd(pair.differences), margin, family)
+    else:
+        needed = seeds_needed_by_signs(pair.wins, pair.losses, family, n - pair.wins - pair.losses)
+    return float(np.maximum(needed, n + 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -38,20 +38,44 @@ def groups(trials: DataFrame, labels: Sequence[str]) -> Iterator[tuple[str, floa
     """The finished trials of each label and learning rate, in the config's order."""
     rates = [float(lr) for lr in trials["lr"].unique()]
     finished = trials[trials["status"].isin(COUNTED)]
+    rows = finished.groupby(["label", "lr"], sort=False).indices
     for label in labels:
-        mine = finished[finished["label"] == label]
-        yield from ((label, lr, mine[mine["lr"] == lr]) for lr in rates)
+        yield from ((label, lr, finished.iloc[rows.get((label, lr), [])]) for lr in rates)
 
 
-def at_selected(trials: DataFrame, labels: Sequence[str], selected: Mapping[str, float]) -> list[Group]:
-    """The finished trials of each label at its selected learning rate; nothing where none were selected."""
-    return [(label, SELECTED, group) for label, lr, group in groups(trials, labels) if selected.get(label) == lr]
+def at_selected(there: Iterable[Group], selected: Mapping[str, float]) -> list[Group]:
+    """Each label at its selected learning rate only; nothing where none were selected."""
+    return [(label, SELECTED, group) for label, lr, group in there if selected.get(label) == lr]
+
+
+def families(trials: DataFrame, labels: Sequence[str], selected: Mapping[str, float]) -> list[list[Group]]:
+    """What is compared with one another: in each variant the labels at their selected learning rates, where rates were
+    selected, and all labels and rates as they are."""
+    variants: dict[str, list[Group]] = {}
+    for group in groups(trials, labels):
+        variants.setdefault(split_label(group[0])[1], []).append(group)
+    both = [family for there in variants.values() for family in (at_selected(there, selected), there)]
+    return [family for family in both if family]
+
+
+def by_seed(compared: Sequence[DataFrame], values: Sequence[Floats]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Values of groups of trials as (R, S), a row for each group and a column for each seed of any; and which of them
+    there are."""
+    seeds = sorted({seed for group in compared for seed in group["seed"]})
+    column = {seed: place for place, seed in enumerate(seeds)}
+    matrix, there = np.full((len(compared), len(seeds)), math.nan), np.zeros((len(compared), len(seeds)), dtype=bool)
+    for row, (group, numbers) in enumerate(zip(compared, values, strict=True)):
+        mine = [column[seed] for seed in group["seed"]]
+        matrix[row, mine], there[row, mine] = numbers, True
+    return matrix, there
 
 
 def numbers_of(frame: DataFrame, column: str) -> Floats:
     """A column as float64; blank cells and infinities are NaN."""
-    numbers = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64, na_value=math.nan)
-    return np.where(np.isfinite(numbers), numbers, math.nan)
+    cells = frame[column].to_numpy()
+    if cells.dtype != np.float64:  # pandas takes its time, also where there is nothing to convert
+        cells = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64, na_value=math.nan)
+    return np.where(np.isfinite(cells), cells, math.nan)
 
 
 def headline(task: str) -> str:

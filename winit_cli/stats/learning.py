@@ -58,8 +58,9 @@ def derived_targets(trials: DataFrame, labels: Sequence[str], baseline: str, tas
         own = [group for label, _, group in groups(trials, rivals) if split_label(label)[0] == baseline]
         if own:
             _, best = min(zip(places(own, metric), own, strict=True), key=lambda pair: pair[0].key)
-            if len(best) and (best["outcome"] == "learned").mean() > 0.5:
-                found[variant] = float(np.median(survivors(numbers_of(best, metric))))
+            values = numbers_of(best, metric)
+            if len(best) and ((best["outcome"] == "learned") & np.isfinite(values)).mean() > 0.5:
+                found[variant] = float(np.median(survivors(values)))
     return found
 
 

@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 from scipy import stats as scipy_stats
 
-from winit_cli.stats.frames import Floats, at_selected, by_variant, groups, measured, numbers_of, sign_of
+from winit_cli.stats.frames import Floats, by_seed, families, measured, numbers_of, sign_of
 from winit_cli.stats.intervals import mean
+from winit_cli.stats.power import seeds_for_a_verdict
 from winit_cli.stats.tests import SIGNIFICANT, holm
 
+# With fewer seeds equal accuracies, or some seeds that learn and some that do not, make spreads of 0 by chance, which a
+# t-test takes for certainty: among 9 equal labels it then finds a difference in most runs of 2 or 3 seeds.
+FEWEST = seeds_for_a_verdict(1)
 COLUMNS = ("label", "lr", "metric", "rank", "rank_low", "rank_high", "of")
 
 
@@ -38,14 +42,11 @@ class Place:
 def ranks(trials: DataFrame, labels: Sequence[str], selected: Mapping[str, float] = MappingProxyType({})) -> DataFrame:
     """The table ranks.csv: for every metric the place of each label and learning rate among those of its variant, and
     where rates were selected before them the place of each label at its selected one."""
-    rows = []
+    rows, everything = [], families(trials, labels, selected)
     for metric in measured(trials):
-        for rivals in by_variant(labels).values():
-            for there in (at_selected(trials, rivals, selected), list(groups(trials, rivals))):
-                found = places([group for _, _, group in there], metric)
-                rows += [
-                    (a, lr, metric, p.rank, p.low, p.high, p.of) for (a, lr, _), p in zip(there, found, strict=True)
-                ]
+        for there in everything:
+            found = places([group for _, _, group in there], metric)
+            rows += [(a, lr, metric, p.rank, p.low, p.high, p.of) for (a, lr, _), p in zip(there, found, strict=True)]
     return DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -55,8 +56,8 @@ def places(compared: Sequence[DataFrame], metric: str) -> list[Place]:
     A diverged trial is never dropped: it counts as the worst value seen in the comparison. Dropping
     it would let a scheme that fails on nine seeds of ten win with the tenth. Equal scores go to the
     group with fewer diverged trials; groups equal in both share a rank. The interval of a rank leaves out the places of
-    rivals that are better, and of those that are worse, by paired t-tests at 0.05 after Holm's correction over all
-    pairs. All intervals hold at once with 95 % confidence (Mogstad, Romano, Shaikh and
+    rivals that are better, and of those that are worse, by paired t-tests of six seeds or more at 0.05 after
+    Holm's correction over all pairs. All intervals hold at once with 95 % confidence (Mogstad, Romano, Shaikh and
     Wilhelm 2024), so that what is said of the first place allows for its having been picked.
     """
     losses = [-sign_of(metric) * numbers_of(group, metric) for group in compared]
@@ -64,7 +65,8 @@ def places(compared: Sequence[DataFrame], metric: str) -> list[Place]:
     worst = max((float(values.max()) for values in seen if len(values)), default=math.inf)
     filled = [np.where(np.isnan(values), worst, values) for values in losses]
     keys = [_key(values, lost) for values, lost in zip(filled, losses, strict=True)]
-    ahead = _ahead(*_by_seed(compared, filled))
+    matrix, there = by_seed(compared, filled)
+    ahead = _ahead(matrix, there & np.isfinite(matrix))
     found = []
     for j, key in enumerate(keys):
         rank = 1 + sum(other < key for other in keys)
@@ -79,17 +81,6 @@ def _key(filled: Floats, losses: Floats) -> tuple[float, float]:
     return (round(mean(filled), 12), float(np.isnan(losses).mean())) if len(losses) else (math.inf, math.inf)
 
 
-def _by_seed(compared: Sequence[DataFrame], losses: Sequence[Floats]) -> tuple[Floats, NDArray[np.bool_]]:
-    """Losses (R, S), and which trials finished."""
-    seeds = sorted({seed for group in compared for seed in group["seed"]})
-    column = {seed: place for place, seed in enumerate(seeds)}
-    matrix, there = np.zeros((len(compared), len(seeds))), np.zeros((len(compared), len(seeds)), dtype=bool)
-    for row, (group, values) in enumerate(zip(compared, losses, strict=True)):
-        mine = [column[seed] for seed in group["seed"]]
-        matrix[row, mine], there[row, mine] = values, np.isfinite(values)
-    return matrix, there
-
-
 def _ahead(matrix: Floats, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Whether row i is better than row j beyond chance (R, R)."""
     first, second = np.triu_indices(len(matrix), 1)
@@ -102,10 +93,10 @@ def _ahead(matrix: Floats, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _t_p(d: Floats, n: NDArray[np.int64]) -> Floats:
-    """Two-sided p of paired t-tests; ``d`` (pairs, S) is 0 where a pair is missing."""
+    """Two-sided p of paired t-tests, 1 below FEWEST pairs; ``d`` (pairs, S) is 0 where a pair is missing."""
     total, squares = d.sum(axis=1), (d**2).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.maximum(squares - total**2 / n, 0.0) / (n - 1)
         p = 2 * scipy_stats.t.sf(np.abs(total) / np.sqrt(n * variance), n - 1)
     alike = variance <= 1e-24 * squares  # equal differences, but for rounding
-    return np.where(n < 2, 1.0, np.where(alike, squares == 0, p))
+    return np.where(n < FEWEST, 1.0, np.where(alike, squares == 0, p))

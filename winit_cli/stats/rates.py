@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 from pandas import DataFrame
 
 from winit_cli.stats.frames import groups, numbers_of
-from winit_cli.stats.intervals import mean_interval
+from winit_cli.stats.intervals import mean, mean_interval
 from winit_cli.stats.ranks import places
 from winit_cli.stats.summary import survivors
 
@@ -33,7 +32,7 @@ def best_rates(trials: DataFrame, labels: Sequence[str], metric: str, *, chosen_
             values = numbers_of(grid[best][1], metric)
             alive = survivors(values)
             lost = len(values) - len(alive)
-            average = float(np.mean(alive)) if len(alive) else math.nan
+            average = mean(alive)
             span = _decades([lr for lr, _ in grid], keys, best, metric)
             row = (label, metric, chosen_on, grid[best][0], len(values), lost, average, *mean_interval(alive), span)
             rows.append(row)

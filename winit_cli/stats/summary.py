@@ -26,7 +26,7 @@ def summarize(trials: DataFrame, labels: Sequence[str]) -> DataFrame:
     """
     shown = {*ALWAYS, *measured(trials)}
     rows = [
-        {"label": label, "lr": lr, "metric": metric, **moments(numbers_of(group, metric)), **_more(group, metric)}
+        {"label": label, "lr": lr, "metric": metric, **_statistics(group, numbers_of(group, metric))}
         for label, lr, group in groups(trials, labels)
         for metric in METRICS
         if metric in shown
@@ -47,7 +47,7 @@ def survivors(values: Floats) -> Floats:
     return values[np.isfinite(values)]
 
 
-def _more(group: DataFrame, metric: str) -> dict[str, float]:
+def _statistics(group: DataFrame, values: Floats) -> dict[str, float]:
     diverged = int((group["status"] == "diverged").sum())
-    ends = (*iqm_interval(survivors(numbers_of(group, metric))), *wilson_interval(diverged, len(group)))
-    return dict(zip(MORE, ends, strict=True))
+    ends = (*iqm_interval(survivors(values)), *wilson_interval(diverged, len(group)))
+    return moments(values) | dict(zip(MORE, ends, strict=True))

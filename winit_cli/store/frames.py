@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,7 @@ from pandas import DataFrame
 
 from winit_cli.errors import StorageError
 from winit_cli.store.reading import facts_of, reading, refuse_damage
-from winit_cli.store.schema import QUERIES
-
-TABLES = tuple(QUERIES)
-STANDING = tuple(name for name in TABLES if name != "units")  # what the answer of a run is made from
+from winit_cli.store.schema import QUERIES, gradients_at
 
 
 @dataclass(frozen=True)
@@ -45,35 +43,31 @@ class RunFrames:
     halved: list[str] = field(default_factory=list)
     selection: DataFrame = field(default_factory=DataFrame)
 
-    @property
+    @cached_property
     def weights(self) -> list[str]:
         """Weights of linear, convolutional, recurrent and embedding layers, in the model's order: what has fans."""
         return list(dict.fromkeys(self.init.loc[self.init["fan_in"].notna(), "param"]))
 
-    @property
+    @cached_property
     def weight_gradients(self) -> DataFrame:
         """The gradients of the weights."""
         return self.gradients[self.gradients["param"].isin(self.weights)]
 
 
-def read_run(path: Path, wanted: Collection[str] = TABLES, steps: Collection[int] | None = None) -> RunFrames:
-    """Read a run, also one that another process is still writing.
-
-    Tables that are not ``wanted`` are empty; ``gradients`` are those at some ``steps``, if given, since all of them may
-    be millions of rows.
+def read_run(path: Path, steps: Iterable[int] | None = None) -> RunFrames:
+    """Read a run, also one that another process is still writing; given ``steps``, the gradients of those alone and no
+    units, which are most of what is read.
 
     Raises:
         StorageError: the store is missing or damaged.
     """
     with reading(path) as connection:
         refuse_damage(connection, path)
-        return frames_of(connection, path, wanted, steps)
+        return frames_of(connection, path, steps)
 
 
-def frames_of(
-    connection: sqlite3.Connection, path: Path, wanted: Collection[str], steps: Collection[int] | None = None
-) -> RunFrames:
-    """The tables of an open store; see :func:`read_run`.
+def frames_of(connection: sqlite3.Connection, path: Path, steps: Iterable[int] | None = None) -> RunFrames:
+    """The tables of an open store, see :func:`read_run`; its damage is not looked for.
 
     Raises:
         StorageError: the run was only just begun.
@@ -81,13 +75,8 @@ def frames_of(
     meta = facts_of(connection)
     if "config" not in meta:
         raise StorageError(f"{path} was only just begun and holds nothing yet; ask again in a moment")
-    where = {name: "" if name in wanted else " WHERE 0" for name in TABLES}
-    if steps is not None and "gradients" in wanted:
-        where["gradients"] = f" WHERE step IN ({', '.join(str(int(step)) for step in steps)})"
-    frames = {
-        name: pd.read_sql_query(f"SELECT * FROM ({query}){where[name]}" if where[name] else query, connection)
-        for name, query in QUERIES.items()
-    }
+    queries = QUERIES if steps is None else QUERIES | _small(steps)
+    frames = {name: pd.read_sql_query(query, connection) for name, query in queries.items()}
     frames["units"] = _with_arrays(frames["units"])
     facts: dict[str, Any] = {key: meta[key] for key in ("config", "env", "status", "data", "labels")} | frames
     return _apart(RunFrames(path, **facts, halved=meta.get("halved", [])))
@@ -101,6 +90,11 @@ def _apart(run: RunFrames) -> RunFrames:
     tables = {name: getattr(run, name) for name in ("trials", "curves", "gradients", "init", "units")}
     kept: dict[str, Any] = {name: table[table["seed"].isin(seeds)] for name, table in tables.items()}
     return replace(run, **kept, selection=run.trials[~run.trials["seed"].isin(seeds)])
+
+
+def _small(steps: Iterable[int]) -> dict[str, str]:
+    """Queries instead of those whose tables are large."""
+    return {"gradients": gradients_at(steps), "units": f"{QUERIES['units']} LIMIT 0"}
 
 
 def _with_arrays(units: DataFrame) -> DataFrame:

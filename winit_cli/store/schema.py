@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,14 +59,17 @@ INIT = ("param", "shape", "scheme", "rule", "fan_in", "fan_out", "gain", "mean",
 
 _TRIAL = "t.trial, t.label, t.lr, t.seed"
 # a CROSS JOIN keeps the order of its tables: only the rows of the trials asked for are read
+_GRADIENTS = (
+    f"SELECT {_TRIAL}, g.step, i.param, g.grad_norm FROM trials t CROSS JOIN gradients g ON g.trial_id = t.id "
+    "JOIN init i ON i.trial_id = g.trial_id AND i.position = g.position"
+)
+_GRADIENT_ORDER = "ORDER BY t.id, g.step, g.position"
 QUERIES = {
     "trials": f"SELECT {', '.join(TRIALS)}, copied_from FROM trials ORDER BY id",
     "curves": f"SELECT {_TRIAL}, c.step, c.split, c.loss, c.accuracy "
     "FROM trials t CROSS JOIN curves c ON c.trial_id = t.id "
     "ORDER BY t.id, c.step, CASE c.split WHEN 'train' THEN 0 WHEN 'val' THEN 1 ELSE 2 END",
-    "gradients": f"SELECT {_TRIAL}, g.step, i.param, g.grad_norm "
-    "FROM trials t CROSS JOIN gradients g ON g.trial_id = t.id "
-    "JOIN init i ON i.trial_id = g.trial_id AND i.position = g.position ORDER BY t.id, g.step, g.position",
+    "gradients": f"{_GRADIENTS} {_GRADIENT_ORDER}",
     "init": f"SELECT t.trial, t.label, t.seed, {', '.join(f'i.{name}' for name in INIT)}, i.sha256 "
     "FROM trials t CROSS JOIN init i ON i.trial_id = t.id ORDER BY t.id, i.position",
     "timings": "SELECT trial, seconds FROM trials "
@@ -73,6 +77,11 @@ QUERIES = {
     "units": f"SELECT {_TRIAL}, u.moment, u.shape, u.data FROM trials t CROSS JOIN units u ON u.trial_id = t.id "
     "ORDER BY t.id, u.moment DESC",
 }
+
+
+def gradients_at(steps: Iterable[int]) -> str:
+    """The query for the gradients of some steps."""
+    return f"{_GRADIENTS} WHERE g.step IN ({','.join(map(str, steps))}) {_GRADIENT_ORDER}"
 
 
 @dataclass(frozen=True)
