@@ -14,11 +14,13 @@ from commands import winit, winit_json, write
 from frames import TWELVE, make_run
 
 from winit_cli.cli import standing
-from winit_cli.cli.columns import GIVEN_UP
+from winit_cli.cli.columns import GIVEN_UP, RATIO, columns_of
 from winit_cli.cli.fitted import Column, fitted
 from winit_cli.cli.spark import ASCII, BLOCKS, sparks
-from winit_cli.cli.terminal import Terminal, _Console, jsonable
+from winit_cli.cli.terminal import Terminal, _Console
 from winit_cli.findings import Findings
+from winit_cli.findings.document import document
+from winit_cli.findings.numbers import records
 from winit_cli.store.frames import RunFrames
 
 
@@ -65,13 +67,14 @@ def test_no_line_is_wider_than_the_terminal(
     assert all(label[:8] in text for label in TWELVE)
 
 
-def test_columns_are_given_up_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = make_run(tmp_path, TWELVE, seeds=8)
-    at = {width: head_of(printed(run, monkeypatch, width)) for width in range(50, 240)}
-    last = {name: max(width for width, head in at.items() if f" {name} " not in f"{head} ") for name in GIVEN_UP[:6]}
-    assert sorted(last.values(), reverse=True) == [last[name] for name in GIVEN_UP[:6] if name in last]
-    assert "test loss" in at[239] and "why" in at[239] and "1st/last" not in at[239]
-    assert "why" not in at[90].split() and "1st/last" in at[90]
+def test_columns_are_given_up_in_their_order(tmp_path: Path) -> None:
+    found = Findings(make_run(tmp_path, TWELVE, seeds=8))
+    columns = columns_of(found, records(found.standings), whole=True, ascii_only=False)
+    shown = {width: [column.name for column in fitted(columns, GIVEN_UP, width)] for width in range(40, 240)}
+    lost = [max(width for width, names in shown.items() if name not in names) for name in GIVEN_UP if name != RATIO]
+    assert lost == sorted(lost, reverse=True) and len(set(lost)) > 6
+    assert shown[239] == [column.name for column in columns] and RATIO not in shown[239]
+    assert "why" not in shown[90] and RATIO in shown[90]
 
 
 def test_a_column_may_leave_another_in_its_place() -> None:
@@ -178,9 +181,7 @@ def test_json_holds_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_no_number_is_null(tmp_path: Path) -> None:
-    made: Any = json.loads(
-        json.dumps(jsonable(standing.document(Findings(make_run(tmp_path, TWELVE)))), allow_nan=False)
-    )
+    made: Any = json.loads(json.dumps((document(Findings(make_run(tmp_path, TWELVE)))), allow_nan=False))
     (baseline,) = (row for row in made["ranking"] if row["verdict"] == "baseline")
     assert baseline["p_holm"] is None and baseline["seeds_needed"] is None
 

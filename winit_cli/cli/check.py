@@ -42,9 +42,9 @@ def check(
     """Validate a config and say how large the job is; trains nothing and writes nothing."""
     from winit_cli.cli.job import division_of, missing_trials, size_of
     from winit_cli.cli.sources import Changes, load, spoken_notes
-    from winit_cli.cli.standing import reachable
     from winit_cli.environment import resolve_device
     from winit_cli.findings import reach
+    from winit_cli.findings.document import reachable
     from winit_cli.plan import make_plan
     from winit_cli.plugins import plugged
     from winit_cli.resolved import resolved_config

@@ -85,6 +85,7 @@ def execute(
     from winit_cli.cli.sources import spoken_notes
     from winit_cli.environment import resolve_device
     from winit_cli.findings import Findings, reach
+    from winit_cli.findings.document import document
     from winit_cli.findings.tables import steps_of
     from winit_cli.plan import make_plan
     from winit_cli.resolved import resolved_config
@@ -112,7 +113,7 @@ def execute(
     unsupported = found.unsupported if strict_claims else []
     for claim in unsupported:
         terminal.warn(f"not supported: {claim}")
-    return standing.document(found), FAILED if result.failures else UNSUPPORTED if unsupported else 0
+    return document(found), FAILED if result.failures else UNSUPPORTED if unsupported else 0
 
 
 def _report_command(results: Path, name: str) -> str:

@@ -1,9 +1,9 @@
-"""What a run found, on the terminal and as JSON: the answer, the ranked table, the claims, and what to know of them."""
+"""What a run found, on the terminal: the answer, the ranked table, the claims, and what to know of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
@@ -12,8 +12,7 @@ from winit_cli.cli.fitted import Column, fitted, table
 from winit_cli.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from winit_cli.findings import Findings, Reach
-    from winit_cli.findings.numbers import Row
+    from winit_cli.findings import Findings
 
 
 def show(terminal: Terminal, found: Findings) -> None:
@@ -28,44 +27,6 @@ def show(terminal: Terminal, found: Findings) -> None:
     terminal.print()
     for line in _explanations(found, names):
         terminal.print(f"[dim]{escape(line)}[/dim]")
-
-
-def document(found: Findings) -> dict[str, Any]:
-    """The same for ``--json``: ``ranking`` holds the rows of the table, ``comparisons`` those of what labels are ranked
-    by."""
-    compared = found.tables.comparisons
-    return {
-        "run": str(found.run.path),
-        **found.run.status,
-        "task": found.task,
-        "metric": found.metric,
-        "baseline": found.baseline,
-        "sentences": found.sentences,
-        "notices": found.notices,
-        "ranking": _rows(found.standings),
-        "claims": _rows(found.claims),
-        "comparisons": _rows(compared[compared["metric"] == found.metric]),
-        "reach": reachable(found.reach),
-        "method": found.method,
-    }
-
-
-def reachable(reach: Reach) -> dict[str, Any]:
-    """What so many seeds can decide, for ``--json``."""
-    return {
-        "statement": str(reach),
-        "comparisons": reach.family,
-        "seeds": reach.seeds,
-        "smallest_p": reach.smallest,
-        "seeds_needed": reach.needed,
-        "possible": reach.is_enough,
-    }
-
-
-def _rows(frame: Any) -> list[Row]:
-    from winit_cli.findings.numbers import records
-
-    return records(frame.astype(object))
 
 
 def _show_standings(terminal: Terminal, found: Findings) -> list[str]:
@@ -107,7 +68,9 @@ def _show_claims(terminal: Terminal, found: Findings) -> None:
 
 def _explanations(found: Findings, names: list[str]) -> Iterator[str]:
     """What the columns mean that are there."""
-    rows = _rows(found.standings)
+    from winit_cli.findings.numbers import records
+
+    rows = records(found.standings)
     if "verdict" in names:
         yield f"verdict: {found.reach}"
     places = "; (1-3): places that these seeds leave open" if any(r["rank_low"] != r["rank_high"] for r in rows) else ""
@@ -119,5 +82,7 @@ def _explanations(found: Findings, names: list[str]) -> Iterator[str]:
     if "stuck" in names:
         constant = found.run.data.get("constant_loss")
         yield f"stuck: not 1 % better than a constant answer{f' (loss {constant:.4g})' if constant else ''}"
+    if "steps to target" in names:
+        yield next(text for text in found.method if text.startswith("Steps to target"))
     if RATIO in names:
         yield f"{RATIO}: gradient norm of the first weight over the last's before training"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from winit_cli.jsonable import jsonable
 from winit_cli.visible import visible
 
 PIPED_WIDTH = 1000  # rows are not wrapped for a program that reads them
@@ -111,12 +111,3 @@ def _encodable(text: str, encoding: str) -> str:
 def _json_letter(letter: str) -> str:
     """JSON's escape of a character that would steer the terminal or that cannot be encoded."""
     return letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1]
-
-
-def jsonable(value: Any) -> Any:
-    """NaN and infinities have no JSON: they become null."""
-    if isinstance(value, dict):
-        return {key: jsonable(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
