@@ -119,6 +119,9 @@ def test_pointing_at_a_chart_reads_its_values(opened: Open):
     assert readout.locator("b").text_content() == "step 50"
     names = readout.locator("span").all_text_contents()
     assert sorted(names) == sorted(LABELS)
+    shown, plot = readout.bounding_box(), chart.bounding_box()
+    assert shown["height"] < plot["height"]
+    assert plot["x"] <= shown["x"] and shown["x"] + shown["width"] <= plot["x"] + plot["width"]
     page.locator("#curves .legend input").first.uncheck()
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 10)
     assert readout.locator("b").text_content() == "step 30"

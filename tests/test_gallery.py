@@ -29,13 +29,15 @@ def test_an_exhibit_is_pictures_and_the_answer(plot: str, tmp_path: Path) -> Non
     text = write_exhibit(Exhibit("mnist", "A title", (plot,)), run, tmp_path)
     assert text.startswith("## A title\n\n`winit run mnist`\n")
     assert f"(mnist-{plot}.png)" in text and "kaiming_normal reaches a mean test accuracy" in text
-    assert Image.open(tmp_path / f"mnist-{plot}.png").mode == "P"
+    with Image.open(tmp_path / f"mnist-{plot}.png") as image:
+        assert image.mode == "P"
 
 
 def test_a_small_picture_looks_the_same() -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (40, 30), (10, 200, 30)).save(buffer, "png")
-    assert Image.open(io.BytesIO(small(buffer.getvalue()))).convert("RGB").getpixel((3, 3)) == (10, 200, 30)
+    with Image.open(io.BytesIO(small(buffer.getvalue()))) as image:
+        assert image.convert("RGB").getpixel((3, 3)) == (10, 200, 30)
 
 
 def test_the_pictures_of_the_gallery_are_there_and_small() -> None:

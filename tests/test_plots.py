@@ -116,7 +116,7 @@ def test_one_explosion_does_not_flatten_the_others():
 def test_a_cross_stands_where_a_trial_diverged():
     ax = figure_of("loss", run_of("small")).axes[0]
     crosses = [line for line in ax.lines if line.get_marker() == "x"]
-    assert [line.get_xdata()[0] for line in crosses] == [40, 40]
+    assert [step for line in crosses for step in line.get_xdata()] == [40, 40]
 
 
 def test_a_trial_that_diverged_at_once_still_has_its_cross():
@@ -125,7 +125,8 @@ def test_a_trial_that_diverged_at_once_still_has_its_cross():
     curves = run.curves[~run.curves["trial"].isin(run.trials.loc[dead, "trial"])]
     trials = run.trials.assign(diverged_step=run.trials["diverged_step"].where(~dead, 0))
     ax = figure_of("loss", dataclasses.replace(run, trials=trials, curves=curves)).axes[0]
-    crosses = [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines if line.get_marker() == "x"]
+    lines = [line for line in ax.lines if line.get_marker() == "x"]
+    crosses = [end for line in lines for end in zip(line.get_xdata(), line.get_ydata(), strict=True)]
     assert crosses == [(0, ax.get_ylim()[1])] * 2
 
 

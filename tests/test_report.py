@@ -3,25 +3,36 @@
 import dataclasses
 import json
 import math
+import os
 import re
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from frames import TWELVE, make_run
 
+from winit_cli import report
+from winit_cli.claims.decide import COLUMNS as DECIDED
 from winit_cli.errors import StorageError
 from winit_cli.findings import Findings
 from winit_cli.findings.notices import notices
 from winit_cli.findings.numbers import number, with_interval
 from winit_cli.plots import PLOTS
-from winit_cli.report import render, write
+from winit_cli.plots.logscale import LogScale
+from winit_cli.plots.style import looks
+from winit_cli.report import curves, render, write
+from winit_cli.report.charts import keys, path
+from winit_cli.report.matrix import matrices
 from winit_cli.report.page import page
-from winit_cli.report.pictures import SHOWN
+from winit_cli.report.pictures import SHOWN, of_chart
+from winit_cli.report.scales import linear, with_zeros
 from winit_cli.report.standings import rankings
-from winit_cli.report.tables import audit, pairs
+from winit_cli.report.tables import audit, claims, pairs, trials
+from winit_cli.stats import split_label
 from winit_cli.store.frames import RunFrames
 from winit_cli.visible import visible
 
@@ -72,8 +83,143 @@ def test_page_is_well_formed(tmp_path: Path):
     assert parser.stack == []
 
 
-def test_the_same_run_gives_the_same_page(tmp_path: Path):
-    assert text_of(make_run(tmp_path)) == text_of(make_run(tmp_path))
+def test_the_same_run_gives_the_same_page_in_any_process(tmp_path: Path):
+    code = (
+        "import sys, hashlib; from pathlib import Path; sys.path.insert(0, sys.argv[1]); from frames import make_run; "
+        "from winit_cli.report import render; run = make_run(Path('run'), ['a', 'b', 'zeros'], lrs=(0.05, 0.1)); "
+        "print(hashlib.sha256(render(run).encode()).hexdigest())"
+    )
+    here = str(Path(__file__).parent)
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", code, here],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(hashes) == 1
+
+
+def test_twelve_schemes_and_ten_seeds_fit_in_a_letter(tmp_path: Path):
+    html = render(make_run(tmp_path, TWELVE, seeds=10, layers=11))
+    assert len(html.encode()) < 5e6
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"seeds": 1},
+        {"labels": ["kaiming_normal"], "seeds": 1},
+        {"labels": ["ones"], "seeds": 2},
+        {"task": "regression", "lrs": (0.05, 0.1)},
+        {"labels": [f"{name}@depth={depth}" for depth in (2, 9) for name in ("kaiming_normal", "zeros")]},
+        {"labels": TWELVE, "layers": 31},
+    ],
+    ids=["one seed", "one trial", "all diverged", "regression", "variants", "twelve"],
+)
+def test_every_section_but_empty_ones_is_there(tmp_path: Path, options):
+    run = make_run(tmp_path, **options)
+    run = dataclasses.replace(run, config=run.config | {"baseline": split_label(run.labels[0])[0]})
+    html = text_of(run)
+    found = re.findall(r'<section id="(\w+)"', html)
+    several = len(options.get("lrs", ())) > 1
+    expected = ["answer", "ranking", "curves", "gradients", "init", *(["rates"] if several else [])]
+    expected += [*(["pairs"] if len(run.labels) > 1 else []), "trials", "method", "environment", "reproduce"]
+    assert found == expected
+    assert re.findall(r'<li><a href="#(\w+)">', html) == found
+    assert "nan" not in re.sub(r"<[^>]+>", " ", html).lower().split()
+
+
+def test_a_label_has_the_colour_of_its_figures_and_one_place_in_all_legends(tmp_path: Path):
+    labels = [f"label{index}" for index in range(14)]
+    shown, legend = looks(labels), keys(labels)
+    css = (Path(report.__file__).parent / "assets" / "base.css").read_text()
+    for label in labels:
+        assert f"--c{legend[label].color}: {shown[label].color.lower()};" in css
+        assert bool(legend[label].dashes) is (shown[label].line != "-")
+    html = text_of(make_run(tmp_path, labels, seeds=1))
+    series = re.findall(r'<g class="series k(\d+)" data-key="(\d+)">', html)
+    assert {(int(color), int(place)) for color, place in series} == {(k.color, k.place) for k in legend.values()}
+
+
+def test_charts_draw_labels_and_not_trials(tmp_path: Path):
+    few, many = (text_of(make_run(tmp_path, ["kaiming_normal", "ones"], seeds=seeds)) for seeds in (4, 30))
+    assert few.count('class="series') == many.count('class="series')
+    assert many.count("<path") < few.count("<path") + 10
+
+
+def test_every_chart_has_its_numbers(tmp_path: Path):
+    run = make_run(tmp_path)
+    [chart, _] = curves.charts(run, "loss")
+    table = of_chart(chart)
+    assert [column.name for column in table.columns][:3] == ["label", "step 0", "step 20"]
+    alive = run.curves[(run.curves["label"] == "kaiming_normal") & (run.curves["split"] == "train")]
+    middle = alive[alive["step"] == 100]["loss"].median()
+    assert table.rows[0][-1].value == pytest.approx(middle)
+    html = text_of(run)
+    assert html.count('<details class="numbers">') >= 3
+
+
+def test_scales_place_zeros_and_extremes_where_figures_do():
+    axis = with_zeros(LogScale.over([0.0, 1e-20, 1.0], within=(1e-12, 1e6)), 100.0, 0.0)
+    zero, smallest, one = axis.place([0.0, 1e-20, 1.0])
+    assert 100 > zero > smallest > one > 0
+    assert [tick.text for tick in axis.ticks][:2] == ["0", "< 10⁻¹²"]
+    assert axis.place([1e-12])[0] == smallest
+    assert [tick.text for tick in linear(0.0, 1.0, 0.0, 10.0).ticks] == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
+    assert path(np.array([0.0, 1, 2, 3]), np.array([1.0, np.nan, 2, 3])) == "M0.0 1.0M2.0 2.0L3.0 3.0"
+
+
+def test_more_trials_than_a_browser_likes_are_cut_and_said(tmp_path: Path):
+    run = make_run(tmp_path, ["a"], seeds=1)
+    many = pd.concat([run.trials] * 2100, ignore_index=True)
+    table = trials(dataclasses.replace(run, trials=many))
+    assert len(table.rows) == 2000
+    assert table.cut == "The first 2,000 of 2,100 rows; trials.csv has them all."
+
+
+def test_a_running_run_says_so(tmp_path: Path):
+    run = make_run(tmp_path, seeds=4, state="running")
+    waiting = run.trials["seed"] == 3
+    names = ["outcome", "final_train_loss", "final_test_loss", "final_test_accuracy", "diverged_step", "init_hash"]
+    pending = run.trials.assign(
+        status=run.trials["status"].mask(waiting, "pending"),
+        **{name: run.trials[name].astype(object).mask(waiting, None) for name in names},
+    )
+    html = text_of(dataclasses.replace(run, trials=pending))
+    assert "its state is running" in html
+    assert "<dd>running</dd>" in html
+    assert "9 of 12 finished" in html
+
+
+def test_all_pairs_are_a_matrix_read_from_both_sides(tmp_path: Path):
+    run = make_run(tmp_path, ["kaiming_normal", "xavier_normal", "zeros"], seeds=9)
+    run = dataclasses.replace(run, config=run.config | {"family": "all"})
+    [found] = matrices(Findings(run), run.labels)
+    texts = {
+        (row[0].text, column.name): row[place].text
+        for row in found.table.rows
+        for place, column in enumerate(found.table.columns)
+        if place
+    }
+    assert texts["kaiming_normal", "zeros"] == "1.00 better"
+    assert texts["zeros", "kaiming_normal"] == "0.00 worse"
+    assert texts["zeros", "zeros"] == ""
+    assert "label against label" in text_of(run)
+    assert matrices(Findings(make_run(tmp_path, ["a", "b", "c"])), ["a", "b", "c"]) == []
+
+
+def test_claims_have_effects_with_intervals():
+    row = ["a < b", "final_train_loss", 9, -0.2, -0.3, -0.1, 0.004, "supported"]
+    table = claims(pd.DataFrame([row], columns=list(DECIDED)))
+    assert [(cell.text, cell.note) for cell in table.rows[0]][:3] == [
+        ("a < b", ""),
+        ("supported", ""),
+        ("-0.2", "-0.3 to -0.1"),
+    ]
 
 
 def test_names_are_escaped(tmp_path: Path):
@@ -172,6 +318,7 @@ def test_nested_values_have_dotted_names():
     [
         ((0.91234, 0.90634, 0.91834), "0.9123 ± 0.0060"),
         ((0.1, 0.1, 0.1), "0.1 ± 0"),
+        ((2.302723, 2.302665, 2.302781), "2.303 ± 5.8e-05"),
         ((0.5, math.nan, math.nan), "0.5"),
         ((math.nan, math.nan, math.nan), ""),
         ((1234.0, 0.0, 2468.0), "1.23e+03 ± 1.2e+03"),

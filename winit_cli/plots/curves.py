@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -53,13 +56,21 @@ def plot(frame: DataFrame, ax: Axes, *, value: str, look: Look) -> Axes:
     return ax
 
 
-def plot_diverged(trial: DataFrame, ax: Axes, *, value: str, look: Look, window: Window, step: float) -> Axes:
-    """One diverged trial: a thin line, and a cross at the step where it diverged."""
-    ax.plot(trial["step"], trial[value], color=look.color, linewidth=0.6, alpha=0.7)
+def plot_diverged(
+    trials: Sequence[tuple[DataFrame, float]], ax: Axes, *, value: str, look: Look, window: Window
+) -> Axes:
+    """One label's diverged trials with the steps where they did: thin lines, and a cross at each end.
+
+    All of them are two artists, however many they are.
+    """
     worst = window.high if value == "loss" else window.low
-    last = float(trial[value].iloc[-1]) if len(trial) else worst
-    height = min(max(last, window.low), window.high)
-    ax.plot([step], [height], marker="x", markersize=5, color=look.color, clip_on=False, zorder=5)
+    steps = [part for rows, _ in trials for part in (*rows["step"], np.nan)]
+    numbers = [part for rows, _ in trials for part in (*rows[value], np.nan)]
+    ax.plot(steps, numbers, color=look.color, linewidth=0.6, alpha=0.7)
+    last = [float(rows[value].iloc[-1]) if len(rows) else worst for rows, _ in trials]
+    ends = np.clip(last, window.low, window.high)
+    places = [step for _, step in trials]
+    ax.plot(places, ends, linestyle="", marker="x", markersize=5, color=look.color, clip_on=False, zorder=5)
     return ax
 
 
@@ -71,12 +82,20 @@ def _panel(run: RunFrames, facet: Facet, frame: DataFrame, value: str, window: W
         alive = frame[(frame["label"] == label) & ~frame["trial"].isin(lost["trial"])]
         if len(alive):
             plot(alive, ax, value=value, look=shown[label])
-    for trial, label, step in zip(dead["trial"], dead["label"], dead["diverged_step"].astype(float), strict=True):
-        mine = frame[frame["trial"] == trial]
-        plot_diverged(mine, ax, value=value, look=shown[label], window=window, step=step)
+    for name, trials in dead.groupby("label", sort=False):
+        label = str(name)
+        mine = _ended(frame[frame["label"] == label], trials)
+        plot_diverged(mine, ax, value=value, look=shown[label], window=window)
     ax.set(yscale="log" if window.log else "linear", ylim=(window.low, window.high))
     if window.log:
         set_ticks(ax, "y", ticks(window.low, window.high))
+
+
+def _ended(frame: DataFrame, trials: DataFrame) -> list[tuple[DataFrame, float]]:
+    """The rows of each diverged trial, and the step at which it ended."""
+    found = {str(name): rows for name, rows in frame.groupby("trial", sort=False)}
+    ends = zip(trials["trial"], trials["diverged_step"].astype(float), strict=True)
+    return [(found.get(trial, frame[:0]), step) for trial, step in ends]
 
 
 def _extra(run: RunFrames, constant: float | None) -> list[Artist]:

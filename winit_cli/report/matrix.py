@@ -11,10 +11,16 @@ from winit_cli.findings import Findings
 from winit_cli.findings.numbers import Row, records
 from winit_cli.plots.style import short
 from winit_cli.report.standings import p_text, signed
-from winit_cli.report.tables import Cell, Column, Table, of_frame
+from winit_cli.report.tables import MOST, Cell, Column, Table, cell, cut_at, span
 from winit_cli.stats import split_label
 
 OPPOSITE = {"better": "worse", "worse": "better"}
+LISTED = {
+    **{"a": "label_a", "b": "label_b", "lr": "lr", "metric": "metric", "n": "n"},
+    **{"difference a − b": "difference", "a beats b": "probability_of_improvement", "verdict of a": "verdict"},
+    **{"p": "p", "p (Holm)": "p_holm", "seeds needed": "seeds_needed"},
+}
+TEXTS = {"a", "b", "metric", "verdict of a"}
 FEWEST = 3  # labels of a matrix; fewer are said by the ranked table
 LARGEST = 40
 
@@ -46,7 +52,24 @@ def matrices(found: Findings, labels: list[str]) -> list[Matrix]:
 
 def listed(found: Findings) -> Table:
     """All comparisons of all metrics."""
-    return of_frame(found.tables.comparisons, "all comparisons", "comparisons.csv")
+    frame = found.tables.comparisons
+    several = frame["lr"].nunique() > 1
+    names = [name for name in LISTED if name != "lr" or several]
+    columns = [Column(name, numeric=name not in TEXTS) for name in names]
+    rows = [[_part(name, row) for name in names] for row in records(frame[:MOST])]
+    return Table("all comparisons", columns, rows, cut=cut_at(len(frame), "comparisons.csv"))
+
+
+def _part(name: str, row: Row) -> Cell:
+    if name == "difference a − b":
+        return cell(row["difference"], note=span(row["ci_low"], row["ci_high"]))
+    if name == "a beats b":
+        return cell(row["probability_of_improvement"], note=span(row["poi_low"], row["poi_high"]))
+    if name == "verdict of a":
+        return Cell(str(row["verdict"]), kind=f"verdict {row['verdict']}")
+    if name == "seeds needed" and math.isinf(row["seeds_needed"]):
+        return Cell("over 1,000", math.inf)
+    return cell(row[LISTED[name]])
 
 
 def _variant(label: str) -> str:

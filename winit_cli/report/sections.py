@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
-from pandas import DataFrame
 
 from winit_cli.findings import Findings
 from winit_cli.report import curves, depth, matrix, pictures, rates, tables
 from winit_cli.report.charts import Chart, Key, keys
-from winit_cli.report.standings import MEANINGS, rankings
+from winit_cli.report.standings import MEANINGS, columns_of, rankings
 from winit_cli.store.frames import RunFrames
 
 Data = dict[str, Any]
@@ -56,8 +55,7 @@ def _ranking(source: Source) -> Data:
 
 
 def _claims(source: Source) -> Data | None:
-    claims: DataFrame | None = getattr(source.found, "claims", None)
-    return None if claims is None or claims.empty else {"table": tables.claims(claims)}
+    return None if source.found.claims.empty else {"table": tables.claims(source.found.claims)}
 
 
 def _finals(source: Source) -> Data | None:
@@ -121,7 +119,7 @@ def _trials(source: Source) -> Data | None:
 
 def _method(source: Source) -> Data:
     run = source.run
-    columns = {column.name for ranking in rankings(run, source.found) for column in ranking.table.columns}
+    columns = columns_of(run, source.found)
     return {
         "method": source.found.method,
         "notes": run.data.get("notes", []),

@@ -47,7 +47,7 @@ class Ranking:
 
 def rankings(run: RunFrames, found: Findings) -> list[Ranking]:
     """A table per variant, best first."""
-    columns = _columns(run, found)
+    columns = columns_of(run, found)
     shown = [Column(name, MEANINGS[name], numeric=name in NUMERIC) for name in columns]
     legend = keys(run.labels)
     tables: list[Ranking] = []
@@ -60,7 +60,7 @@ def rankings(run: RunFrames, found: Findings) -> list[Ranking]:
     return tables
 
 
-def _columns(run: RunFrames, found: Findings) -> list[str]:
+def columns_of(run: RunFrames, found: Findings) -> list[str]:
     """Those that have something to say."""
     table = found.standings
     absent = {

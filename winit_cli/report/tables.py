@@ -101,7 +101,7 @@ def claims(frame: DataFrame) -> Table:
         [
             Cell(str(row["claim"])),
             Cell(str(row["verdict"]), kind=f"verdict {row['verdict']}"),
-            cell(row["effect"], note=_interval(row["ci_low"], row["ci_high"])),
+            cell(row["effect"], note=span(row["ci_low"], row["ci_high"])),
             cell(row["p"]),
             cell(row["n"]),
             cell(row["metric"]),
@@ -111,7 +111,8 @@ def claims(frame: DataFrame) -> Table:
     return Table("claims", columns, rows, wide=True)
 
 
-def _interval(low: object, high: object) -> str:
+def span(low: object, high: object) -> str:
+    """``0.1 to 0.3``, blank without ends."""
     return f"{number(low)} to {number(high)}" if _is_number(low) and _is_number(high) else ""
 
 

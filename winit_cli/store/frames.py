@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,12 @@ class RunFrames:
     halved: list[str] = field(default_factory=list)
     selection: DataFrame = field(default_factory=DataFrame)
 
-    @property
+    @cached_property
     def weights(self) -> list[str]:
         """Weights of linear, convolutional, recurrent and embedding layers, in the model's order: what has fans."""
         return list(dict.fromkeys(self.init.loc[self.init["fan_in"].notna(), "param"]))
 
-    @property
+    @cached_property
     def weight_gradients(self) -> DataFrame:
         """The gradients of the weights."""
         return self.gradients[self.gradients["param"].isin(self.weights)]

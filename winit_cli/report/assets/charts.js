@@ -105,9 +105,10 @@
       head.textContent = where;
       readout.replaceChildren(head, ...found.map(({ key, value }) => line(labels[key], key, value ?? "none")));
       readout.hidden = false;
-      const inRightHalf = data.at[place] > (left + right) / 2;
-      readout.style.left = inRightHalf ? "" : `${(100 * (data.at[place] + 10)) / view.width}%`;
-      readout.style.right = inRightHalf ? `${100 - (100 * (data.at[place] - 10)) / view.width}%` : "";
+      const [room, width] = [plot.clientWidth, readout.offsetWidth];
+      const at = (data.at[place] / view.width) * room;
+      const beside = at > room / 2 ? at - 10 - width : at + 10;
+      readout.style.left = `${Math.max(0, Math.min(beside, room - width))}px`;
       cursor.setAttribute("aria-valuenow", place);
       cursor.setAttribute("aria-valuetext", [where, ...found.map((each) => `${labels[each.key]} ${each.value ?? "none"}`)].join(", "));
     }
