@@ -14,7 +14,10 @@ from commands import winit, winit_json, write
 
 from winit_cli import __version__
 
-COMMANDS = ["run", "compare", "report", "check", "explain", "list", "bench", "init", "schema", "data", "data download"]
+COMMANDS = [
+    *("run", "compare", "report", "explain", "theory", "check", "list"),
+    *("bench", "init", "schema", "data", "data download"),
+]
 ESCAPE = "\x1b"
 
 
@@ -95,6 +98,7 @@ JSON = {
     "report": ["report"],
     "check": ["check", "c.yaml"],
     "explain": ["explain", "he", "--layer", "conv:16x32x3,groups=4"],
+    "theory": ["theory", "--activation", "tanh", "--sigma-b2", "0.05", "--critical"],
     "list schemes": ["list", "schemes"],
     "list models": ["list", "models"],
     "list data": ["list", "data"],

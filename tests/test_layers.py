@@ -62,6 +62,7 @@ BELOW["verify"] = {*BELOW["export"], "export"}
 PARTS_WITHOUT_TORCH = (
     *("store.frames", "store.runs", "stats", "claims.check", "claims.decide", "findings"),
     *("plots", "plots.trial_cost", "report"),
+    *("theory.phase", "theory.dead", "theory.propagation", "theory.finite_width", "theory.jacobian"),
     *("bench.cases", "bench.timing", "bench.pace", "bench.document"),
 )
 BELOW["gallery"] = {*BELOW, "api", "cli"}

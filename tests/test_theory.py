@@ -15,6 +15,7 @@ from winit_cli.errors import UsageError
 from winit_cli.models.row import ActivationName, activation_function
 from winit_cli.theory import moments
 from winit_cli.theory.activations import ACTIVATIONS
+from winit_cli.theory.derivatives import DERIVATIVES
 from winit_cli.theory.gains import IN_TORCH, gain, mean_square
 
 KINKS = [-6.0, -1.0, 0.0, 1.0, 6.0]
@@ -31,6 +32,27 @@ def test_activation_equals_torchs(name: str) -> None:
     with np.errstate(over="raise", invalid="raise"):
         got = ACTIVATIONS[name](z)
     np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_derivative_equals_finite_differences(name: str) -> None:
+    z = np.concatenate([np.linspace(-30, 30, 1207), np.linspace(-1.3, 1.3, 101)])
+    z = z[np.abs(z[:, None] - KINKS).min(axis=1) > 1e-3]
+    h = 1e-5
+    f = ACTIVATIONS[name]
+    np.testing.assert_allclose(DERIVATIVES[name](z), (f(z + h) - f(z - h)) / (2 * h), rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_derivative_equals_torchs_far_out_too(name: str) -> None:
+    z = torch.tensor(
+        [-1e6, -800.0, -45.5, -7.0, -0.3, 0.4, 5.5, 50.5, 800.0, 1e6], dtype=torch.float64
+    ).requires_grad_()
+    activation_function(name)(z).sum().backward()
+    assert z.grad is not None
+    with np.errstate(all="raise", under="ignore"):
+        got = DERIVATIVES[name](z.detach().numpy())
+    np.testing.assert_allclose(got, z.grad.numpy(), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", IN_TORCH)

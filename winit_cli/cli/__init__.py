@@ -18,6 +18,7 @@ from winit_cli.cli.report import report
 from winit_cli.cli.run import run
 from winit_cli.cli.starter import download, init, schema
 from winit_cli.cli.streams import keep_streams
+from winit_cli.cli.theory import theory
 from winit_cli.cli.verify import verify
 
 app = typer.Typer(
@@ -46,7 +47,7 @@ def _root(
     pass
 
 
-for command in (run, compare, report, check, explain, verify, export, bench, init, schema):
+for command in (run, compare, report, explain, theory, check, verify, export, bench, init, schema):
     app.command()(command)
 app.command("list")(list_)
 data.command()(download)

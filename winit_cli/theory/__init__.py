@@ -1,1 +1,1 @@
-"""What mathematics says before anything is trained: activations, gains, expected moments."""
+"""What mathematics says before anything is trained: activations, gains, moments, mean-field maps."""

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf, expit
 
+from winit_cli.errors import UsageError, brief, known
+
 Array = NDArray[np.float64]
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017
@@ -41,3 +43,29 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "hardtanh": lambda z: np.clip(z, -1, 1),
     "relu6": lambda z: np.clip(z, 0, 6),
 }
+
+# where an activation or one of its first two derivatives jumps: quadrature splits there
+KINKS: dict[str, tuple[float, ...]] = {
+    "relu": (0,),
+    "leaky_relu": (0,),
+    "selu": (0,),
+    "elu": (0,),
+    "softsign": (0,),
+    "hardtanh": (-1, 1),
+    "relu6": (0, 6),
+}
+
+
+def kinks(activation: str) -> tuple[float, ...]:
+    """Where the activation is not smooth."""
+    return KINKS.get(activation, ())
+
+
+def check_activation(activation: str) -> None:
+    """Refuse a name that no activation has.
+
+    Raises:
+        UsageError: the activation is not known; the message names the nearest one.
+    """
+    if activation not in ACTIVATIONS:
+        raise UsageError(f"unknown activation '{brief(activation)}'; {known(activation, ACTIVATIONS)}")
