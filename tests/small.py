@@ -39,6 +39,8 @@ class Heard:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.done: list[tuple[str, str]] = []
+        self.before: list[tuple[str, str, float | None]] = []
+        self.finals: list[float | None] = []
         self.steps = self.spared = 0
 
     def begin(self, trials: int, done: int, updates: int) -> None:
@@ -50,8 +52,12 @@ class Heard:
     def spare(self, updates: int) -> None:
         self.spared += updates
 
-    def trial_done(self, trial: Trial, status: str) -> None:
+    def known(self, trial: Trial, status: str, final: float | None) -> None:
+        self.before.append((trial.key, status, final))
+
+    def trial_done(self, trial: Trial, status: str, final: float | None) -> None:
         self.done.append((trial.key, status))
+        self.finals.append(final)
 
     def note(self, text: str) -> None:
         self.notes.append(text)

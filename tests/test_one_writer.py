@@ -137,7 +137,7 @@ def test_a_run_that_is_taken_over_while_it_trains_stops_and_the_other_completes_
     others = []
 
     class Taken(Heard):
-        def trial_done(self, trial: Any, status: str) -> None:
+        def trial_done(self, trial: Any, status: str, final: float | None) -> None:
             if not others:
                 others.append(run_plan(plan_of(), tmp_path / "r", Heard(), How(take_over=True)))
 

@@ -114,7 +114,7 @@ def told(capsys: pytest.CaptureFixture[str], chunks: Sequence[int], trials: int)
         for _ in range(trials):
             reporter.advance(chunk)
     for trial in plan_of(f"seeds={trials}").trials:
-        reporter.trial_done(trial, "ok")
+        reporter.trial_done(trial, "ok", 0.5)
     return capsys.readouterr().err.splitlines()
 
 

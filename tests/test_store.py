@@ -104,7 +104,7 @@ def test_a_run_can_be_read_while_it_is_written(tmp_path: Path) -> None:
             (directory,) = tmp_path.iterdir()
             seen.append((dict(read_run(directory).trials["status"].value_counts()), run_facts(directory)["status"]))
 
-        def trial_done(self, trial: Trial, status: str) -> None:
+        def trial_done(self, trial: Trial, status: str, final: float | None) -> None:
             self.advance(0)
 
     run_of(tmp_path, heard=Reader())

@@ -24,7 +24,7 @@ from winit_cli.store.lock import writing
 from winit_cli.store.reading import FILE
 from winit_cli.store.runs import finished_elsewhere, run_facts
 from winit_cli.store.store import Store
-from winit_cli.training import Progress, Training
+from winit_cli.training import Progress, Training, headline
 
 SHOWN_IF_DIFFERENT = ("winit", "python", "numpy", "cpu", "threads")
 REFUSED_IF_DIFFERENT = ("torch", "cpu_capability", "gpu")  # with these, the same steps give other bits
@@ -166,6 +166,8 @@ def _train_all(plan: Plan, store: Store, env: dict[str, Any], progress: Progress
     divided = _divided(plan, store, env, progress, how)
     updates = sum(plan.trials[position].setting.steps for position in missing)
     progress.begin(len(plan.trials), len(plan.trials) - len(missing), updates)
+    for position, status, *finals in store.finals():
+        progress.known(plan.trials[position], status, headline(plan.trials[position], *finals))
     training = Training(plan, store, progress, fail_fast=how.fail_fast)
     try:
         with _torch_as(env["threads"], plan):

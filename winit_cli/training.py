@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from winit_cli.data.dataset import Dataset, Part
-from winit_cli.engine.records import Checkpoint, Chunk, Packed, Started
+from winit_cli.engine.records import Checkpoint, Chunk, Finished, Packed, Started
 from winit_cli.engine.serial import train_trial
 from winit_cli.engine.stacked import Record, train_stack
 from winit_cli.errors import StorageError, Terminated, WinitError
@@ -34,8 +34,11 @@ class Progress(Protocol):
     def spare(self, updates: int) -> None:
         """That many updates need not be made: those behind a checkpoint, or what is left of a trial that ended."""
 
-    def trial_done(self, trial: Trial, status: str) -> None:
-        """A trial ended."""
+    def known(self, trial: Trial, status: str, final: float | None) -> None:
+        """A trial had ended before, with this test accuracy, or test loss for regression."""
+
+    def trial_done(self, trial: Trial, status: str, final: float | None) -> None:
+        """A trial ended likewise; a blank final means that it diverged or failed."""
 
     def note(self, text: str) -> None:
         """Something to say aloud."""
@@ -122,7 +125,7 @@ class Training:
     def _take(self, job: Job, records: list[tuple[int, Record]]) -> None:
         """Enter what a job yields, and commit when it is time."""
         seconds = (time.perf_counter() - job.began) / len(job.positions)
-        ended = []
+        ended: list[tuple[int, Finished]] = []
         for place, record in records:
             position = job.positions[place]
             if job.done[place]:
@@ -134,16 +137,17 @@ class Training:
                 self._tell(position, record.step, self.progress.advance)
             else:
                 self.store.finish(position, record, seconds)
-                ended.append((place, record.status))
+                ended.append((place, record))
         if job.timer.is_waiting:
             self.store.commit(job.positions)
             job.timer.committed()
         elif ended:  # what the others measured waits for the checkpoint that continues behind it
             self.store.commit([job.positions[place] for place, _ in ended])
-        for place, status in ended:
+        for place, record in ended:
             job.done[place] = True
             self._tell_end(job.positions[place])
-            self.progress.trial_done(self.plan.trials[job.positions[place]], status)
+            trial = self.plan.trials[job.positions[place]]
+            self.progress.trial_done(trial, record.status, headline(trial, record.test_loss, record.test_accuracy))
 
     def _tell(self, position: int, step: int, how: Callable[[int], None]) -> None:
         """Report the updates of a trial up to a step; a stack that starts over has reported some of them already."""
@@ -177,7 +181,7 @@ class Training:
         for position in left:
             self.store.fail(position, why.reason)
             self._tell_end(position)
-            self.progress.trial_done(self.plan.trials[position], "failed")
+            self.progress.trial_done(self.plan.trials[position], "failed", None)
         self.failed = True
         return []
 
@@ -186,6 +190,11 @@ class Training:
         if data.fingerprint not in self._on_device:
             self._on_device = {data.fingerprint: _to(data, trial.setting.device)}
         return self._on_device[data.fingerprint]
+
+
+def headline(trial: Trial, test_loss: float | None, test_accuracy: float | None) -> float | None:
+    """The final that labels are ranked by."""
+    return test_accuracy if trial.setting.has_accuracy else test_loss
 
 
 def _begins_otherwise(trial: Trial, store: Store) -> str:

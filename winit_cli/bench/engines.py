@@ -35,7 +35,10 @@ class _Clock:
     def spare(self, updates: int) -> None:
         pass
 
-    def trial_done(self, trial: Trial, status: str) -> None:
+    def known(self, trial: Trial, status: str, final: float | None) -> None:
+        pass
+
+    def trial_done(self, trial: Trial, status: str, final: float | None) -> None:
         pass
 
     def note(self, text: str) -> None:

@@ -96,6 +96,13 @@ class Store:
         """Trials that are neither ok nor diverged."""
         return [row[0] for row in self._read("SELECT id FROM trials WHERE status NOT IN ('ok','diverged') ORDER BY id")]
 
+    def finals(self) -> list[tuple[int, str, float | None, float | None]]:
+        """Position, status, test loss and test accuracy of the trials that have ended."""
+        return self._read(
+            "SELECT id, status, final_test_loss, final_test_accuracy FROM trials "
+            "WHERE status IN ('ok','diverged') ORDER BY id"
+        )
+
     def has_begun(self) -> bool:
         """Whether any trial was finished here, not copied, or has a checkpoint."""
         return bool(self._read(BEGUN))
