@@ -6,6 +6,7 @@ HEALTHY = (
     "signal and gradient keep their size and units differ: initialization is probably not the cause of a failure; "
     "look at the learning rate next, then at the data and its labels, then at the loss"
 )
+NOT_OVER_TIME = "; how far gradients reach back in time was not measured"
 _GAIN_1 = "use gain 1, e.g. xavier_normal or orthogonal"
 _GAIN_SQRT_2 = "use gain sqrt(2), e.g. kaiming_normal"
 _CURES = {

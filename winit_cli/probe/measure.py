@@ -43,11 +43,13 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Place:
-    """A layer by its path, with its number of units and the activation that follows, as far as they are known."""
+    """A layer by its path, with its number of units, the activation that follows where it is known, and whether it
+    goes through time."""
 
     path: str
     units: int
     activation: str
+    is_recurrent: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ def measure(module: nn.Module, x: Tensor, y: Tensor | None, loss: Loss, *key: st
             with holding_statistics(module):
                 rows += _jacobian(module, observer.layers, x[:JACOBIAN_EXAMPLES])
             rows.append(_quotient(module, observer.layers[-1], x, y, loss))
-    places = tuple(Place(layer.path, _count(layer), layer.activation_name) for layer in observer.layers)
+    places = tuple(
+        Place(layer.path, _count(layer), layer.activation_name, layer.is_recurrent) for layer in observer.layers
+    )
     rows.sort(key=lambda row: (row.depth, METRICS.index(row.metric)))
     return Measured(places, _mean_square(x), tuple(rows))
 
@@ -143,7 +147,7 @@ def _joined(layer: Layer, examples: int) -> Tensor:
     """What a layer gave in all its calls, side by side."""
     calls = [arranged(out, layer, examples) for out in layer.outputs]
     alike = [z for z in calls if (z.shape[0], z.shape[2]) == (calls[0].shape[0], calls[0].shape[2])]
-    return torch.cat(alike, 1)
+    return alike[0] if len(alike) == 1 else torch.cat(alike, 1)
 
 
 def _count(layer: Layer) -> int:
@@ -167,14 +171,11 @@ def _signals(layers: list[Layer], x: Tensor) -> Iterator[Row]:
 
 
 def _activations(layer: Layer, z: Tensor) -> dict[str, float]:
-    """What the activation makes of z; nothing where none was seen."""
+    """What the activation makes of z; nothing where none was seen, or where it has parameters."""
     if layer.activation is None:
         return {}
-    if layer.has_channels and layer.activation_name == "prelu":  # its slopes lie along the second dimension
-        values = {"act_mean_square": signal.act_mean_square(layer.activation(z.movedim(-1, 1).float()))}
-    else:
-        with torch.no_grad():
-            values = {"act_mean_square": signal.act_mean_square(layer.activation(z))}
+    with torch.no_grad():
+        values = {"act_mean_square": signal.act_mean_square(layer.activation(z))}
     if layer.activation_name in signal.RECTIFIED:
         values["dead_fraction"] = signal.dead_fraction(z)
     if layer.activation_name in signal.BOUNDED:
@@ -205,14 +206,19 @@ def _gradients(module: nn.Module, observer: Observer, loss: Tensor) -> Iterator[
         found = torch.autograd.grad(loss, wanted, materialize_grads=True)
     deltas = dict.fromkeys(observer.layers, 0.0)
     for (layer, _), delta in zip(outputs, found, strict=False):
-        deltas[layer] += delta.double().square().sum().item()
+        deltas[layer] += torch.linalg.vector_norm(delta, dtype=torch.float64).item() ** 2
     for layer, squares in deltas.items():
         yield Row(layer.path, layer.depth, "grad_norm", squares**0.5)
     own: dict[Layer, list[Tensor]] = {layer: [] for layer in observer.layers}
     by_path = {layer.path: layer for layer in observer.layers}
     for name, gradient in zip(parameters, found[len(outputs) :], strict=True):
         path = _owner(name, observer.depths)
-        yield Row(name, observer.depths.get(path, 1), "grad_norm", gradient.double().norm().item())
+        yield Row(
+            name,
+            observer.depths.get(path, 1),
+            "grad_norm",
+            torch.linalg.vector_norm(gradient, dtype=torch.float64).item(),
+        )
         if gradient.dim() > 1 and (path or ROOT) in by_path:
             own[by_path[path or ROOT]].append(gradient)
     for layer, gradients in own.items():

@@ -19,7 +19,8 @@ from winit_cli.schemes.slots import LAYERS, Slot, slots
 from winit_cli.theory.activations import ACTIVATIONS
 
 IDENTITY = "linear"
-_OTHER_ACTIVATIONS = {"prelu", "celu", "hardswish", "hardsigmoid"}
+_OTHER_ACTIVATIONS = {"celu", "hardswish", "hardsigmoid"}
+_WITH_PARAMETERS = {"prelu"}
 _NORMS = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"}
 # what stands between a layer and its activation without being one
 _PASSED = {"flatten", "reshape", "view", "unflatten", "squeeze", "unsqueeze", "transpose", "permute", "contiguous"}
@@ -30,7 +31,8 @@ ROOT = "self"  # the path of a layer that is the whole module
 @dataclass(eq=False)
 class Layer:
     """A layer in the order of first calls: ``depth`` counts from 1. ``outputs`` are what it gave, call by call: its
-    own outputs, or those of the norm layer that follows. ``activation`` is ``None`` where none was seen."""
+    own outputs, or those of the norm layer that follows. ``activation`` is ``None`` where none was seen, and where it
+    has parameters of its own."""
 
     path: str
     module: nn.Module
@@ -137,7 +139,9 @@ class Observer(TorchFunctionMode):
             self._owned.pop(id(out), None)  # changed in place
             if not layer.activation_name:
                 rest = {key: value for key, value in given.items() if key not in ("inplace", "input")}
-                layer.activation, layer.activation_name = (lambda z: func(z, *args[1:], **rest)), name
+                layer.activation, layer.activation_name = (lambda z: func(z.clone(), *args[1:], **rest)), name
+        elif name in _WITH_PARAMETERS:
+            layer.activation_name = layer.activation_name or name
         elif name in _NORMS and not layer.activation_name:
             layer.outputs[call], out = out, out.clone()
             self._owned[id(out)] = out, layer, call

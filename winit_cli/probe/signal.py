@@ -16,18 +16,18 @@ RECTIFIED = ("relu", "relu6")  # what is flat below 0
 
 
 def pre_mean(z: Tensor) -> float:
-    """``E[z]`` over examples, positions and units (Glorot & Bengio 2010, arXiv-less, AISTATS, section 3)."""
+    """``E[z]`` over examples, positions and units (Glorot & Bengio 2010, AISTATS)."""
     return z.mean().item()
 
 
 def pre_mean_square(z: Tensor) -> float:
     """``q = E[z^2]`` over examples, positions and units, the q^l of Poole et al. 2016 (arXiv:1606.05340)."""
-    return z.square().mean().item()
+    return float(torch.linalg.vector_norm(z)) ** 2 / z.numel()
 
 
 def act_mean_square(a: Tensor) -> float:
     """``E[f(z)^2]`` over examples, positions and units, what He et al. 2015 (arXiv:1502.01852) call E[x^2]."""
-    return a.square().mean().item()
+    return float(torch.linalg.vector_norm(a)) ** 2 / a.numel()
 
 
 def layer_gain(square: float, before: float) -> float:

@@ -30,6 +30,11 @@ class Probed:
     measured: dict[str, dict[int, Measured]]
 
     @property
+    def labels(self) -> list[str]:
+        """The labels in the plan's order."""
+        return list(self.measured)
+
+    @property
     def seeds(self) -> list[int]:
         """The seeds that were probed."""
         return list(dict.fromkeys(seed for seeds in self.measured.values() for seed in seeds))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import statistics
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from winit_cli.probe import advice
-from winit_cli.probe.measure import Measured, Place
+from winit_cli.probe.chain import Chain, chain_of, ratio
+from winit_cli.probe.measure import Measured
 
 VERDICTS = ("healthy", "vanishing", "exploding", "dead", "saturated", "symmetric", "chaotic")
 
@@ -37,84 +35,15 @@ class Verdict(NamedTuple):
     advice: str
 
 
-@dataclass(frozen=True)
-class Chain:
-    """Medians over seeds along the layers, the head last. ``forward`` and ``backward`` are the factors on the size of
-    the signal from the layer before, and on that of the gradient from the layer behind."""
-
-    places: tuple[Place, ...]
-    input_size: float
-    medians: dict[tuple[int, str], float]
-
-    @property
-    def hidden(self) -> range:
-        """Depths of the hidden layers."""
-        return range(1, len(self.places))
-
-    @property
-    def head(self) -> int:
-        """Depth of the head."""
-        return len(self.places)
-
-    def of(self, depth: int, metric: str) -> float:
-        """The median of a layer's metric; NaN where it was not measured."""
-        return self.medians.get((depth, metric), math.nan)
-
-    def size(self, depth: int) -> float:
-        """Root mean square of the pre-activations; of the input at depth 0."""
-        return math.sqrt(self.of(depth, "pre_mean_square")) if depth else self.input_size
-
-    def gradient(self, depth: int) -> float:
-        """Norm of the loss's gradient at a layer in proportion to that at the head."""
-        return _ratio(self.of(depth, "grad_norm"), self.of(self.head, "grad_norm"))
-
-    @property
-    def start(self) -> int:
-        """What sizes are compared with: the input, or the first layer where that has none, or is zero."""
-        return 0 if self.input_size > 0 else 1
-
-    def place(self, depth: int) -> Place:
-        """The layer at a depth."""
-        return self.places[depth - 1]
-
-    @property
-    def activation(self) -> str:
-        """The activation of most hidden layers; empty where none was seen."""
-        names = Counter(self.place(depth).activation for depth in self.hidden)
-        return names.most_common(1)[0][0] if names else ""
-
-
 def judge(measured: Sequence[Measured]) -> Verdict:
     """The verdict on one label from its seeds."""
-    chain = _chain(measured)
-    for ill in (_symmetric, _not_finite, _dead, _saturated, _exploding, _vanishing, _vanishing_gradient, _chaotic):
+    chain = chain_of(measured)
+    for ill in (_symmetric, _dead, _saturated, _exploding, _not_finite, _vanishing, _vanishing_gradient, _chaotic):
         found = ill(chain)
         if found is not None:
             return found
-    return Verdict("healthy", "", "", None, advice.HEALTHY)
-
-
-def _chain(measured: Sequence[Measured]) -> Chain:
-    first = measured[0]
-    values: dict[tuple[int, str], list[float]] = {}
-    for one in measured:
-        by_path = {place.path: depth for depth, place in enumerate(one.places, 1)}
-        for row in one.rows:
-            if by_path.get(row.layer) == row.depth:
-                overflowed = row.metric == "pre_mean_square" and math.isnan(row.value)
-                values.setdefault((row.depth, row.metric), []).append(math.inf if overflowed else row.value)
-    medians = {key: _median(numbers) for key, numbers in values.items()}
-    return Chain(first.places, math.sqrt(_median([one.input_mean_square for one in measured])), medians)
-
-
-def _median(numbers: Sequence[float]) -> float:
-    """Of the numbers that there are; NaN without one."""
-    there = [number for number in numbers if not math.isnan(number)]
-    return statistics.median(there) if there else math.nan
-
-
-def _ratio(a: float, b: float) -> float:
-    return a / b if b else math.nan
+    goes_through_time = any(place.is_recurrent for place in chain.places)
+    return Verdict("healthy", "", "", None, advice.HEALTHY + (advice.NOT_OVER_TIME if goes_through_time else ""))
 
 
 def _symmetric(chain: Chain) -> Verdict | None:
@@ -137,9 +66,10 @@ def _not_finite(chain: Chain) -> Verdict | None:
 
 
 def _dead(chain: Chain) -> Verdict | None:
+    """Most units of a layer are silent, and not because the signal was lost before."""
     for depth in chain.hidden:
         share = chain.of(depth, "dead_fraction")
-        if share >= DEAD:
+        if share >= DEAD and chain.change(depth) >= FADED:
             place = chain.place(depth)
             text = advice.dead(share, place.path, place.activation or chain.activation or "relu")
             return Verdict("dead", place.path, "dead_fraction", share, text)
@@ -157,25 +87,27 @@ def _saturated(chain: Chain) -> Verdict | None:
 
 
 def _exploding(chain: Chain) -> Verdict | None:
-    sizes = {depth: _ratio(chain.size(depth), chain.size(chain.start)) for depth in range(1, chain.head + 1)}
-    largest = max(sizes, key=lambda depth: -1 if math.isnan(sizes[depth]) else sizes[depth])
-    if not sizes[largest] > FORWARD_GROWN:
-        return None
-    return _forward(chain, "exploding", largest, sizes[largest])
+    changes = {depth: chain.change(depth) for depth in range(1, chain.head + 1)}
+    finite = [depth for depth, change in changes.items() if math.isfinite(change)]
+    largest = max(finite, key=lambda depth: changes[depth], default=1)
+    return _forward(chain, "exploding", largest) if finite and changes[largest] > FORWARD_GROWN else None
 
 
 def _vanishing(chain: Chain) -> Verdict | None:
     last = chain.head - 1
-    if last <= chain.start or not _ratio(chain.size(last), chain.size(chain.start)) < FADED:
+    if last <= chain.start or not chain.change(last) < FADED:
         return None
-    return _forward(chain, "vanishing", last, _ratio(chain.size(last), chain.size(chain.start)))
+    seen = [depth for depth in range(chain.start + 1, last + 1) if chain.change(depth) > 0]  # what has not underflowed
+    end = seen[-1] if seen and chain.change(seen[-1]) < FADED else last
+    return _forward(chain, "vanishing", end)
 
 
-def _forward(chain: Chain, verdict: str, end: int, change: float) -> Verdict:
-    """The first layer whose factor is at least half of the mean one, in logarithms."""
+def _forward(chain: Chain, verdict: str, end: int) -> Verdict:
+    """The signal has changed up to depth ``end``."""
+    change = chain.change(end)
     factors = {d: math.sqrt(chain.of(d, "layer_gain")) for d in range(chain.start + 1, end + 1)}
     first = _first(factors, change ** (1 / len(factors)))
-    steady = _mean_factor(chain.size(end), chain.size(first - 1), end - first + 1)
+    steady = ratio(chain.size(end), chain.size(first - 1)) ** (1 / (end - first + 1))
     text = advice.forward(steady, first, end, change, chain.gradient(1), chain.activation)
     return Verdict(verdict, chain.place(first).path, "layer_gain", chain.of(first, "layer_gain"), text)
 
@@ -185,10 +117,6 @@ def _first(factors: dict[int, float], mean: float) -> int:
     edge = math.sqrt(mean)
     bad = (depth for depth, factor in factors.items() if (factor <= edge if mean < 1 else factor >= edge))
     return next(bad, min(factors))
-
-
-def _mean_factor(end: float, begin: float, steps: int) -> float:
-    return (end / begin) ** (1 / steps) if begin > 0 else math.nan
 
 
 def _vanishing_gradient(chain: Chain) -> Verdict | None:
@@ -208,10 +136,11 @@ def _chaotic(chain: Chain) -> Verdict | None:
 
 
 def _backward(chain: Chain, verdict: str) -> Verdict:
-    change = chain.gradient(1)
-    mean = change ** (1 / len(chain.hidden))
-    factors = {d: _ratio(chain.of(d, "grad_norm"), chain.of(d + 1, "grad_norm")) for d in chain.hidden}
+    """The gradient has changed on its way back to the first layer."""
+    seen = next((depth for depth in chain.hidden if chain.gradient(depth) > 0), chain.head)  # what has not underflowed
+    mean = chain.gradient(seen) ** (1 / (chain.head - seen)) if seen < chain.head else 0.0
+    norms = {depth: chain.of(depth, "grad_norm") for depth in (*chain.hidden, chain.head)}
+    factors = {depth: norms[depth] / norms[depth + 1] if norms[depth + 1] else 0.0 for depth in chain.hidden}
     first = _first(factors, mean)
-    value = chain.gradient(first)
-    text = advice.backward(mean, len(chain.hidden), change, chain.activation)
-    return Verdict(verdict, chain.place(first).path, "grad_norm", value, text)
+    text = advice.backward(mean, len(chain.hidden), chain.gradient(1), chain.activation)
+    return Verdict(verdict, chain.place(first).path, "grad_norm", chain.gradient(first), text)
