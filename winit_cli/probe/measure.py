@@ -76,7 +76,7 @@ def measure(module: nn.Module, x: Tensor, y: Tensor | None, loss: Loss, *key: st
         UsageError: the module has no layer that was called, or its output is no tensor.
         ForeignError: the module or the loss raised an error.
     """
-    with untouched(module, *key), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), untouched(module, *key):
         observer = Observer(module)
         with observer:
             out = _forward(module, x)
