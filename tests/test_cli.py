@@ -135,9 +135,10 @@ def test_json_has_no_nan() -> None:
 def test_tables_on_stdout_and_progress_on_stderr() -> None:
     result = winit("run", "c.yaml")
     assert result.exit_code == 0
-    head, *rows = result.stdout.splitlines()
+    answer, _, head, *rows = result.stdout.splitlines()
+    assert answer.startswith("kaiming_normal and zeros share the first place")
     assert head.split()[:2] == ["#", "label"]
-    assert rows[0].split()[1] == "kaiming_normal"
+    assert "kaiming_normal" in rows[0].split()
     assert "4 trials to train, 16 trial-steps" in result.stderr
     assert "4/4 trials" in result.stderr
     assert "trial-steps/s" in result.stderr

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+from operator import sub
 from pathlib import Path
 
 import pytest
-from frames import make_run
+from frames import TWELVE, make_run
 from PIL import Image
 
 from winit_cli.cli.sources import packaged
 from winit_cli.gallery import GALLERY, Exhibit, small, write_exhibit
-from winit_cli.plots import PLOTS
+from winit_cli.plots import PLOTS, encode
+from winit_cli.plots.style import COLORS
 
 PICTURES = {f"{exhibit.config}-{name}.png" for exhibit in GALLERY for name in exhibit.plots}
 ROOT = Path(__file__).parent.parent
@@ -29,13 +31,30 @@ def test_an_exhibit_is_pictures_and_the_answer(plot: str, tmp_path: Path) -> Non
     text = write_exhibit(Exhibit("mnist", "A title", (plot,)), run, tmp_path)
     assert text.startswith("## A title\n\n`winit run mnist`\n")
     assert f"(mnist-{plot}.png)" in text and "kaiming_normal reaches a mean test accuracy" in text
-    assert Image.open(tmp_path / f"mnist-{plot}.png").mode == "P"
+    with Image.open(tmp_path / f"mnist-{plot}.png") as image:
+        assert image.mode == "P"
 
 
-def test_a_small_picture_looks_the_same() -> None:
-    buffer = io.BytesIO()
-    Image.new("RGB", (40, 30), (10, 200, 30)).save(buffer, "png")
-    assert Image.open(io.BytesIO(small(buffer.getvalue()))).convert("RGB").getpixel((3, 3)) == (10, 200, 30)
+def test_a_small_picture_keeps_the_colours_of_labels(tmp_path: Path) -> None:
+    plots = {plot.name: plot for plot in PLOTS}
+    figure = plots["loss"].draw(make_run(tmp_path, TWELVE, seeds=3))
+    assert figure is not None
+    before = encode(figure, "png")
+    after = small(before)
+    assert len(after) < len(before) / 2
+    (there, kept) = (set(_pixels(png)) for png in (before, after))
+    colors = [to_rgb(color) for color in COLORS if to_rgb(color) in there]
+    assert len(colors) > 5
+    assert all(min(max(map(abs, map(sub, color, other))) for other in kept) <= 3 for color in colors)
+
+
+def to_rgb(color: str) -> tuple[int, ...]:
+    return tuple(int(color[place : place + 2], 16) for place in (1, 3, 5))
+
+
+def _pixels(png: bytes) -> list[tuple[int, ...]]:
+    with Image.open(io.BytesIO(png)) as image:
+        return [color for _, color in image.convert("RGB").getcolors(10_000_000)]
 
 
 def test_the_pictures_of_the_gallery_are_there_and_small() -> None:

@@ -18,6 +18,7 @@ PACKAGE = Path(winit_cli.__file__).parent
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "visible": set(),
+    "jsonable": set(),
     "rng": set(),
     "sizes": {"errors"},
     "tables": {"errors"},
@@ -40,9 +41,9 @@ BELOW["plan"] = {*BELOW["setting"], "setting"}
 BELOW["resolved"] = {*BELOW["plan"], "plan"}
 BELOW["engine"] = {*BELOW["plan"], "plan", "sizes"}
 BELOW["probe"] = {*BELOW["engine"], "engine"}
-BELOW["findings"] = {*BELOW["claims"], "claims"}
+BELOW["findings"] = {*BELOW["claims"], "claims", "jsonable"}
 BELOW["plots"] = {*BELOW["stats"], "stats", "visible"}
-BELOW["report"] = {*BELOW["plots"], "plots", "findings"}
+BELOW["report"] = {*BELOW["plots"], "plots", "findings", "jsonable"}
 BELOW["stopping"] = {"errors"}
 BELOW["workers"] = {"errors", "foreign", "stopping"}
 BELOW["training"] = {"stopping", "workers", *BELOW["engine"], "engine", *BELOW["store"], "store"}

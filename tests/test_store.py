@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,24 @@ def test_cells(tmp_path: Path) -> None:
     cells = [row[0] if row else "" for row in csv.reader(text.decode().splitlines()[1:])]
     assert [float(cell) for cell in cells[:7]] == values[:7]
     assert cells[6:] == ["-0.0", "", "", "3", "a,b", 'quote"']
+
+
+def test_a_table_is_written_row_by_row_and_replaces_the_old_one_whole(tmp_path: Path) -> None:
+    def made(rows: int) -> Iterator[tuple[int, str]]:
+        for number in range(rows):
+            seen.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+            yield number, "a" * 1000
+        if rows == 300:
+            raise KeyboardInterrupt
+
+    seen: list[int] = []
+    write_csv(tmp_path / "t.csv", ["n", "text"], made(200))
+    assert seen[0] == 0 < seen[-1], "much is on disk before the last row is asked for"
+    before = (tmp_path / "t.csv").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        write_csv(tmp_path / "t.csv", ["n", "text"], made(300))
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+    assert (tmp_path / "t.csv").read_bytes() == before
 
 
 def test_a_run_can_be_read_while_it_is_written(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def _try_out(output: Path) -> None:
 def _write(found: dict[str, Any], output: Path, terminal: Terminal) -> None:
     import pandas as pd
 
-    from winit_cli.cli.terminal import jsonable
+    from winit_cli.jsonable import jsonable
     from winit_cli.plots.files import encode
     from winit_cli.plots.trial_cost import figure
     from winit_cli.store.files import write_bytes, write_json

@@ -43,8 +43,11 @@ def check(
     from winit_cli.cli.job import division_of, missing_trials, size_of
     from winit_cli.cli.sources import Changes, load, spoken_notes
     from winit_cli.environment import resolve_device
+    from winit_cli.findings import reach
+    from winit_cli.findings.document import reachable
     from winit_cli.plan import make_plan
     from winit_cli.plugins import plugged
+    from winit_cli.resolved import resolved_config
 
     terminal, asked_for = Terminal(json, no_color=no_color), parse_memory(memory)
     with plugged(plugin, model, loss), prints_aside():
@@ -52,7 +55,7 @@ def check(
         plan = make_plan(loaded, resolve_device(device))
         missing = missing_trials(plan, results)
         divided, said = division_of(plan, missing, results, asked_for)
-        facts = size_of(plan, missing, divided)
+        facts = size_of(plan, missing, divided) | {"verdicts": reachable(reach(resolved_config(plan)))}
         notes = [*spoken_notes(loaded), *dict.fromkeys(n for s in plan.settings for n in s.notes), *said]
     for note in notes:
         terminal.note(note)
@@ -74,6 +77,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         f"memory     about {size_text(facts['memory_bytes'])} beside what Python and torch take; "
         f"stacks may take {size_text(facts['memory_budget_bytes'])}",
         f"disk       about {size_text(facts['disk_bytes'])}",
+        f"verdicts   {facts['verdicts']['statement']}",
     ]
 
 

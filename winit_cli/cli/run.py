@@ -84,10 +84,11 @@ def execute(
     from winit_cli.cli.progress import reporting
     from winit_cli.cli.sources import spoken_notes
     from winit_cli.environment import resolve_device
-    from winit_cli.findings import Findings
-    from winit_cli.findings.notices import halved
+    from winit_cli.findings import Findings, reach
+    from winit_cli.findings.document import document
     from winit_cli.findings.tables import steps_of
     from winit_cli.plan import make_plan
+    from winit_cli.resolved import resolved_config
     from winit_cli.runner import run_plan
     from winit_cli.store.frames import read_run
 
@@ -95,6 +96,7 @@ def execute(
         plan = make_plan(config, resolve_device(device), download=True)
     for note in [*spoken_notes(config), *dict.fromkeys(n for s in plan.settings for n in s.notes)]:
         terminal.note(note)
+    terminal.note(str(reach(resolved_config(plan))))
     with reporting(terminal) as reporter, prints_aside():
         result = run_plan(plan, results, reporter, how)
     for failure in result.failures[:FAILURES_SHOWN]:
@@ -103,17 +105,15 @@ def execute(
         terminal.warn(f"{len(result.failures)} trials failed; the same command tries them again")
     if result.was_complete:
         terminal.note("complete already; nothing to train (--fresh trains it again)")
-    frames = read_run(result.directory, steps_of(plan.config.claims))
-    if not result.was_complete and halved(frames):
-        terminal.note(halved(frames))
+    found = Findings(read_run(result.directory, steps_of(plan.config.claims)))
     if not terminal.json:
-        standing.show(terminal, frames)
+        standing.show(terminal, found)
         hint = escape(f"(plots and tables: {_report_command(results, result.directory.name)})")
         terminal.path(result.directory, before="\n", after=f"  [dim]{hint}[/dim]")
-    unsupported = Findings(frames).unsupported if strict_claims else []
+    unsupported = found.unsupported if strict_claims else []
     for claim in unsupported:
         terminal.warn(f"not supported: {claim}")
-    return standing.document(frames), FAILED if result.failures else UNSUPPORTED if unsupported else 0
+    return document(found), FAILED if result.failures else UNSUPPORTED if unsupported else 0
 
 
 def _report_command(results: Path, name: str) -> str:

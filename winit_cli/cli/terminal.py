@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -16,9 +15,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from winit_cli.jsonable import jsonable
 from winit_cli.visible import visible
 
 PIPED_WIDTH = 1000  # rows are not wrapped for a program that reads them
+PLAIN = str.maketrans({"±": "+-", "×": "x", "†": "+", "–": "-", "−": "-", "…": "...", "·": "."})
 
 
 class _Console(Console):
@@ -26,7 +27,7 @@ class _Console(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Every text that is printed comes through here, cells of tables too."""
-        return super().render_str(visible(text), **options)
+        return super().render_str(_encodable(visible(text), self.encoding), **options)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
@@ -85,7 +86,7 @@ class Terminal:
     def document(self, data: Any) -> None:
         """With ``--json``: the one document on stdout."""
         if self.json:
-            text = json.dumps(jsonable(data), indent=2, ensure_ascii=False)
+            text = json.dumps(jsonable(data), indent=2, ensure_ascii=not _is_unicode(sys.stdout.encoding))
             print("".join(map(_json_letter, text)), flush=True)
 
     def _console(self, *, stderr: bool) -> Console:
@@ -94,15 +95,19 @@ class Terminal:
         return _Console(stderr=stderr, no_color=self.no_color or None, width=width, emoji=False)
 
 
+def _is_unicode(encoding: str | None) -> bool:
+    return (encoding or "").lower().startswith("utf")
+
+
+def _encodable(text: str, encoding: str) -> str:
+    """The text in letters that the terminal has."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
 def _json_letter(letter: str) -> str:
     """JSON's escape of a character that would steer the terminal or that cannot be encoded."""
     return letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1]
-
-
-def jsonable(value: Any) -> Any:
-    """NaN and infinities have no JSON: they become null."""
-    if isinstance(value, dict):
-        return {key: jsonable(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

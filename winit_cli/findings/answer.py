@@ -70,7 +70,7 @@ def _verdicts(rows: list[Row], reach: Reach, several: bool) -> Iterator[str]:
     judged = [row for row in rows if row["verdict"] in ("better", "worse", "tied", "undecided")]
     if not judged:
         return
-    if not reach.is_enough and all(row["verdict"] in ("tied", "undecided") for row in judged):
+    if not reach.is_enough and all(row["verdict"] == "undecided" for row in judged):
         yield (
             f"Against {reach.baseline} nothing can be decided with {counted(reach.seeds, 'seed')}: "
             f"at least {reach.needed} are needed for {counted(reach.family, 'comparison')}."
@@ -86,7 +86,7 @@ def _verdicts(rows: list[Row], reach: Reach, several: bool) -> Iterator[str]:
 
 def _needed(rows: list[Row]) -> str:
     """How many seeds would decide the first of those that are undecided to be decided."""
-    needed = [row["seeds_needed"] for row in rows if row["verdict"] == "undecided"]
+    needed = [row["seeds_needed"] for row in rows if row["verdict"] == "undecided" and row["seeds_needed"] > 0]
     if not needed:
         return ""
     fewest = min(needed)

@@ -86,8 +86,8 @@ def _sentences(config: Mapping[str, Any], rules: Rules, targets: Mapping[str, fl
         "exact sign test, in which it loses. Means over the trials that are left are marked."
     )
     yield (
-        "The interval of a rank leaves out places that paired t-tests, Holm-corrected over all pairs, rule out; all "
-        "rank intervals hold at once with 95 % confidence."
+        "The interval of a rank leaves out places that paired t-tests over six seeds or more, Holm-corrected over all "
+        "pairs, rule out; all rank intervals hold at once with 95 % confidence."
     )
     if config.get("select"):
         seeds, metric = config["select"]["seeds"], config["select"]["metric"]

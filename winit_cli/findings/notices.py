@@ -21,10 +21,12 @@ def _partial(status: dict[str, Any]) -> str:
     missing = counts.get("pending", 0) + counts.get("failed", 0)
     if status.get("state") == "complete" and not missing:
         return ""
+    state = status.get("state", "unknown")
     listed = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    cure = "it is still going on, or else the same command completes it"
     return (
-        f"This run is not whole: its state is {status.get('state', 'unknown')} ({listed or 'no trials'}). "
-        "Every number here is over the trials that finished; run the same command again to complete it."
+        f"This run is not whole: its state is {state} ({listed or 'no trials'}). Every number here is over the trials "
+        f"that finished; {cure if state == 'running' else 'run the same command again to complete it'}."
     )
 
 

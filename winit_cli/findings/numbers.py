@@ -8,6 +8,7 @@ from typing import Any
 from pandas import DataFrame
 
 Row = dict[str, Any]
+DIGITS = 5
 
 
 def records(frame: DataFrame) -> list[Row]:
@@ -34,7 +35,8 @@ def _whole(value: object) -> str:
 
 
 def with_interval(mean: float, low: float, high: float) -> str:
-    """``0.912 ± 0.006``: the mean to the second digit of half its interval; the mean alone without one."""
+    """``0.912 ± 0.006``: the mean to the second digit of half its interval, but to no more than five digits in all; the
+    mean alone without an interval."""
     if math.isnan(mean) or math.isnan(low):
         return number(mean)
     half = (high - low) / 2
@@ -43,4 +45,6 @@ def with_interval(mean: float, low: float, high: float) -> str:
     places = 1 - math.floor(math.log10(half))
     if not 0 < places <= 6 or abs(mean) >= 1e6:
         return f"{mean:.3g} ± {half:.2g}"
+    if mean and places + math.floor(math.log10(abs(mean))) >= DIGITS:
+        return f"{mean:.4g} ± {half:.2g}"
     return f"{mean:.{places}f} ± {half:.{places}f}"

@@ -49,13 +49,18 @@ def standings(run: RunFrames, tables: Tables) -> DataFrame:
     last weight.
     """
     metric = headline(run.data["task"])
-    rows = [row for labels in by_variant(run.labels).values() for row in _of_variant(run, tables, labels, metric)]
+    gradients = run.weight_gradients
+    start = gradients[gradients["step"] == 0]
+    variants = by_variant(run.labels).values()
+    rows = [row for labels in variants for row in _of_variant(run.trials, start, tables, labels, metric)]
     return DataFrame(rows, columns=list(COLUMNS))
 
 
-def _of_variant(run: RunFrames, tables: Tables, labels: list[str], metric: str) -> Iterator[dict[str, object]]:
+def _of_variant(
+    trials: DataFrame, start: DataFrame, tables: Tables, labels: list[str], metric: str
+) -> Iterator[dict[str, object]]:
     rates = tables.rules.selected
-    there = list(groups(run.trials, labels))
+    there = list(groups(trials, labels))
     compared = at_selected(there, rates) if rates else there
     found = places([group for _, _, group in compared], metric)
     named = [(label, rates[label] if lr == SELECTED else float(lr)) for label, lr, _ in compared]
@@ -72,7 +77,7 @@ def _of_variant(run: RunFrames, tables: Tables, labels: list[str], metric: str) 
             "lr": rate,
             "beats": tuple(named[rival] for rival in place.beats),
             **_results(group),
-            **_gradients(run.weight_gradients, label, rate),
+            **_gradients(start, label, rate),
             **_compared(tables, label, lr, metric),
             **_learning(tables.learning, label, rate),
         }
@@ -91,8 +96,8 @@ def _results(group: DataFrame) -> dict[str, object]:
     return found
 
 
-def _gradients(gradients: DataFrame, label: str, lr: float) -> dict[str, object]:
-    own = gradients[(gradients["step"] == 0) & (gradients["label"] == label) & (gradients["lr"] == lr)]
+def _gradients(start: DataFrame, label: str, lr: float) -> dict[str, object]:
+    own = start[(start["label"] == label) & (start["lr"] == lr)]
     weights = list(dict.fromkeys(own["param"]))
     first, last = (_median(own, weights[end]) if weights else math.nan for end in (0, -1))
     return {"first_grad": first, "last_grad": last, "why": why(first, last)}

@@ -1,16 +1,16 @@
-"""The report of a run: figures as files and one self-contained HTML page."""
+"""The report of a run: figures as files, one self-contained HTML page, and texts to paste elsewhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from winit_cli.plots import PLOTS, encode
+from winit_cli.findings import Findings
+from winit_cli.report.formats import FORMATS, joined_name, parse_formats, write_joined, write_run
 from winit_cli.report.page import draw, page
 from winit_cli.report.pictures import SHOWN
-from winit_cli.store.files import write_bytes
 from winit_cli.store.frames import RunFrames
 
-__all__ = ["render", "write"]
+__all__ = ["FORMATS", "joined_name", "parse_formats", "render", "write", "write_joined", "write_run"]
 
 
 def render(run: RunFrames) -> str:
@@ -19,18 +19,9 @@ def render(run: RunFrames) -> str:
 
 
 def write(run: RunFrames) -> Path:
-    """Write ``figures/*.png``, ``figures/*.svg`` and ``report.html`` into the run; returns the page's path.
+    """Write ``report.html``, ``figures/*.png`` and ``figures/*.svg`` into the run; returns the page's path.
 
     Raises:
         StorageError: the disk refused.
     """
-    pictures: dict[str, bytes] = {}
-    for plot in PLOTS:
-        figure = plot.draw(run)
-        if figure is not None:
-            pictures[plot.name] = encode(figure, "png")
-            write_bytes(run.path / "figures" / f"{plot.name}.png", pictures[plot.name])
-            write_bytes(run.path / "figures" / f"{plot.name}.svg", encode(figure, "svg"))
-    path = run.path / "report.html"
-    write_bytes(path, page(run, pictures).encode())
-    return path
+    return write_run(Findings(run))[0]

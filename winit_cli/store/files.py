@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from winit_cli.errors import StorageError
 
@@ -53,12 +53,18 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         StorageError: the disk refused.
     """
+    with _replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with refusals(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with beside.open("wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
@@ -72,18 +78,23 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table. Numbers are Python's shortest text that reads back to the same double; none is blank."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    write_text(path, text.getvalue())
+    """Write a table, row by row, since it may be larger than memory. Numbers are Python's shortest text that reads back
+    to the same double; none is blank."""
+    with _replacing(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_cell(value) for value in row] for row in rows)
+        text.detach()
 
 
-def _cell(value: Any) -> str:
-    if value is None or value != value:
-        return ""
-    return repr(float(value)) if isinstance(value, float) else plain_cell(str(value))
+def _cell(value: Any) -> Any:
+    """What the writer is given, which knows plain numbers and blanks."""
+    if isinstance(value, str):
+        return plain_cell(value)
+    if isinstance(value, float):
+        return float(value) if value == value else None
+    return value
 
 
 def plain_cell(text: str) -> str:

@@ -216,8 +216,7 @@ class Store:
             if name == "gradients" and self._gradient_rows() > GRADIENT_ROWS_EXPORTED:
                 left_out.append(f"gradients.csv is not written: {self._gradient_rows():,} rows stay in {FILE}")
                 continue
-            with refusals(self.directory):
-                cursor = self.connection.execute(QUERIES[name])
+            with refusals(self.directory), contextlib.closing(self.connection.execute(QUERIES[name])) as cursor:
                 write_csv(self.directory / f"{name}.csv", [column[0] for column in cursor.description], cursor)
         return left_out
 
