@@ -40,6 +40,7 @@ BELOW["setting"] = {*BELOW["config"], "config", "rehearsal"}
 BELOW["plan"] = {*BELOW["setting"], "setting"}
 BELOW["resolved"] = {*BELOW["plan"], "plan"}
 BELOW["engine"] = {*BELOW["plan"], "plan", "sizes"}
+BELOW["probe"] = {*BELOW["engine"], "engine"}
 BELOW["findings"] = {*BELOW["claims"], "claims", "jsonable"}
 BELOW["plots"] = {*BELOW["stats"], "stats", "visible"}
 BELOW["report"] = {*BELOW["plots"], "plots", "findings", "jsonable"}

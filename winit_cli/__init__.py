@@ -3,6 +3,7 @@
     import winit_cli as winit
 
     winit.init(module, "kaiming_normal", seed=0)
+    winit.probe(module, x, y).advice
     winit.compare(model=Net, data=(x, y), schemes=["as_built", "kaiming_normal"]).table
 
 Names are resolved at first use, so that importing the package costs nothing.
@@ -14,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from winit_cli import schemes
+    from winit_cli import probe, schemes
     from winit_cli.api.compare import compare
     from winit_cli.api.init import init
     from winit_cli.api.result import Comparison
@@ -42,6 +43,7 @@ _HOME = {
     "compare": "api.compare",
     "dataset": "data.arrays",
     "init": "api.init",
+    "probe": "probe",
     "schemes": "schemes",
 }
 
@@ -59,6 +61,7 @@ __all__ = [
     "compare",
     "dataset",
     "init",
+    "probe",
     "schemes",
 ]
 

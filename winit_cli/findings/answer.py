@@ -57,7 +57,7 @@ def _beats(rows: list[Row], best: Row, several: bool) -> str:
     others = [row for row in rows if row is not best]
     if not others:
         return ""
-    beaten = set(best["beats"])
+    beaten, alike = set(best["beats"]), _tied(rows, best)
     if len(beaten) == len(others):
         return ", better than the other" if len(others) == 1 else f", better than all {len(others)} others"
     near = _names([row for row in others if (row["label"], row["lr"]) not in beaten], several)

@@ -1,0 +1,50 @@
+"""How much a step along the gradient changes the gradient."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+EPSILON = 1e-5  # as in the paper
+MOST_PARAMETERS = 20_000_000  # beyond, the second derivatives take more memory than people expect
+
+
+def gradient_quotient(loss: Callable[[], Tensor], parameters: Sequence[Tensor]) -> float:
+    """``GQ = mean_i |(g - H g)_i / (g_i + e_i) - 1|`` over all parameters, g the gradient, H the Hessian of the loss,
+    ``e_i = 1e-5 sign(g_i)`` (MetaInit, Dauphin & Schoenholz 2019, NeurIPS 32): 0 where the gradient stays as it is.
+
+    NaN where the loss has no second derivatives in torch, or over 20 million parameters.
+    """
+    if not parameters or sum(p.numel() for p in parameters) > MOST_PARAMETERS:
+        return float("nan")
+    try:
+        gradients = torch.autograd.grad(loss(), parameters, create_graph=True, materialize_grads=True)
+        dot = torch.stack([(g * g.detach()).sum() for g in gradients]).sum()
+        products = torch.autograd.grad(dot, parameters, materialize_grads=True) if dot.requires_grad else None
+    except RuntimeError:  # an operation without a second derivative
+        return float("nan")
+    total = 0.0
+    for g, product in zip(gradients, products or [torch.zeros_like(p) for p in parameters], strict=True):
+        g, product = g.detach().double(), product.double()
+        shifted = g + torch.where(g >= 0, EPSILON, -EPSILON)
+        total += ((g - product) / shifted - 1).abs().sum().item()
+    return total / sum(p.numel() for p in parameters)
+
+
+@contextlib.contextmanager
+def twice_differentiable(module: nn.Module) -> Iterator[None]:
+    """Recurrent layers without the fused kernels, which have no second derivative."""
+    if not any(isinstance(inner, nn.RNNBase) for inner in module.modules()):
+        yield
+        return
+    on_cuda = any(parameter.is_cuda for parameter in module.parameters())
+    fused: Any = torch.backends.cudnn if on_cuda else torch.backends.mkldnn
+    before, fused.enabled = fused.enabled, False
+    try:
+        yield
+    finally:
+        fused.enabled = before

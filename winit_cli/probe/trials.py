@@ -1,0 +1,99 @@
+"""Probe every label of a plan: with the weights and the first batches that its trials would start with."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+
+from winit_cli.data.dataset import Part
+from winit_cli.engine.batches import batches
+from winit_cli.engine.initial import initialized
+from winit_cli.plan import Plan, Trial
+from winit_cli.probe.measure import Measured, measure
+from winit_cli.probe.verdict import Verdict, judge
+
+SEEDS = 5  # of the config's are probed unless more are asked for: an odd number, whose median is one of them
+EXAMPLES = 256
+COLUMNS = ("label", "seed", "layer", "depth", "metric", "value")
+VERDICT_COLUMNS = ("label", "verdict", "layer", "metric", "value", "advice")
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What was measured of each label, by seed."""
+
+    measured: dict[str, dict[int, Measured]]
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels in the plan's order."""
+        return list(self.measured)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that were probed."""
+        return list(dict.fromkeys(seed for seeds in self.measured.values() for seed in seeds))
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """The rows of ``probe.csv``, by label, seed, depth and metric."""
+        for label, seeds in self.measured.items():
+            for seed, measured in seeds.items():
+                yield from ((label, seed, *row) for row in measured.rows)
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """What is said of each label."""
+        return {label: judge(list(seeds.values())) for label, seeds in self.measured.items()}
+
+    def verdict_rows(self) -> Iterator[tuple[Any, ...]]:
+        """The rows of ``verdicts.csv``."""
+        return ((label, *verdict) for label, verdict in self.verdicts.items())
+
+
+def probe_plan(plan: Plan, most_seeds: int | None = SEEDS) -> Probed:
+    """Measure the labels of a plan in their order, each with its first seeds; nothing is trained.
+
+    On the CPU, in single precision and by one thread, whatever the plan trains on, so that the numbers depend on the
+    plan alone.
+
+    Raises:
+        UsageError: a model cannot be probed; ForeignError where a user's code raised an error.
+    """
+    measured: dict[str, dict[int, Measured]] = {label: {} for label in plan.labels}
+    with _one_thread():
+        for trial in plan.trials:
+            seeds = trial.setting.experiment.general.seeds[:most_seeds]
+            if trial.seed in seeds and trial.seed not in measured[trial.label]:
+                measured[trial.label][trial.seed] = probe_trial(trial)
+    return Probed(measured)
+
+
+def probe_trial(trial: Trial) -> Measured:
+    """Measure the model of a trial as training would find it at its first step."""
+    setting = trial.setting
+    model, _ = initialized(trial)
+    part = first_examples(setting.dataset.train, trial.seed, setting.train.batch_size)
+    return measure(model, part.x, part.y, setting.loss.function, trial.seed, "step", 0)
+
+
+def first_examples(train: Part, seed: int, batch_size: int) -> Part:
+    """The examples of the first batches of a trial, up to 256."""
+    count = min(EXAMPLES, len(train.x) // batch_size * batch_size)
+    order = batches(seed, len(train.x), batch_size)
+    index = torch.cat(list(islice(order, -(-count // batch_size))))[:count]
+    return Part(train.x[index], train.y[index])
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

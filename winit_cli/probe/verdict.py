@@ -1,0 +1,146 @@
+"""What the measurements of one label say: healthy, or what is ill, where, by which number, and the cure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from winit_cli.probe import advice
+from winit_cli.probe.chain import Chain, chain_of, ratio
+from winit_cli.probe.measure import Measured
+
+VERDICTS = ("healthy", "vanishing", "exploding", "dead", "saturated", "symmetric", "chaotic")
+
+# a learning rate that suits one end of the network is a thousand times too small or large at the other
+FADED = 1e-3
+BACKWARD_GROWN = 1e3
+# less is borne forward than backward: outputs in the hundreds saturate a cross-entropy and square in a squared error
+FORWARD_GROWN = 1e2
+# where examples are nearly parallel, as in deep relu networks, up to half of the units are silent for all of them by
+# chance of their sign, and the network learns; nine in ten leave a tenth of the layer
+DEAD = 0.9
+# half of all slopes below a seventeenth: a gradient is cut more by saturation than it can be by one more layer
+SATURATED = 0.5
+ONE = 1  # distinct unit, and rank of the gradient, that make a layer one unit for good
+
+
+class Verdict(NamedTuple):
+    """``value`` is the median over seeds of the layer's metric; of grad_norm in proportion to the head's."""
+
+    verdict: str
+    layer: str
+    metric: str
+    value: float | None
+    advice: str
+
+
+def judge(measured: Sequence[Measured]) -> Verdict:
+    """The verdict on one label from its seeds."""
+    chain = chain_of(measured)
+    for ill in (_symmetric, _dead, _saturated, _exploding, _not_finite, _vanishing, _vanishing_gradient, _chaotic):
+        found = ill(chain)
+        if found is not None:
+            return found
+    goes_through_time = any(place.is_recurrent for place in chain.places)
+    return Verdict("healthy", "", "", None, advice.HEALTHY + (advice.NOT_OVER_TIME if goes_through_time else ""))
+
+
+def _symmetric(chain: Chain) -> Verdict | None:
+    """All units of a hidden layer are equal and are updated alike."""
+    for depth in chain.hidden:
+        place, rank = chain.place(depth), chain.of(depth, "gradient_rank")
+        if place.units > 1 and chain.of(depth, "distinct_units") <= ONE and not rank > ONE:
+            text = advice.symmetric(place.units, place.path)
+            return Verdict("symmetric", place.path, "distinct_units", chain.of(depth, "distinct_units"), text)
+    return None
+
+
+def _not_finite(chain: Chain) -> Verdict | None:
+    for depth in range(1, chain.head + 1):
+        square = chain.of(depth, "pre_mean_square")
+        if not math.isfinite(square):
+            text = advice.not_finite(depth, chain.activation)
+            return Verdict("exploding", chain.place(depth).path, "pre_mean_square", square, text)
+    return None
+
+
+def _dead(chain: Chain) -> Verdict | None:
+    """Most units of a layer are silent, and not because the signal was lost before."""
+    for depth in chain.hidden:
+        share = chain.of(depth, "dead_fraction")
+        if share >= DEAD and chain.change(depth) >= FADED:
+            place = chain.place(depth)
+            text = advice.dead(share, place.path, place.activation or chain.activation or "relu")
+            return Verdict("dead", place.path, "dead_fraction", share, text)
+    return None
+
+
+def _saturated(chain: Chain) -> Verdict | None:
+    for depth in chain.hidden:
+        share = chain.of(depth, "saturated_fraction")
+        if share >= SATURATED:
+            place = chain.place(depth)
+            text = advice.saturated(share, place.path, place.activation, chain.size(depth))
+            return Verdict("saturated", place.path, "saturated_fraction", share, text)
+    return None
+
+
+def _exploding(chain: Chain) -> Verdict | None:
+    changes = {depth: chain.change(depth) for depth in range(1, chain.head + 1)}
+    finite = [depth for depth, change in changes.items() if math.isfinite(change)]
+    largest = max(finite, key=lambda depth: changes[depth], default=1)
+    return _forward(chain, "exploding", largest) if finite and changes[largest] > FORWARD_GROWN else None
+
+
+def _vanishing(chain: Chain) -> Verdict | None:
+    last = chain.head - 1
+    if last <= chain.start or not chain.change(last) < FADED:
+        return None
+    seen = [depth for depth in range(chain.start + 1, last + 1) if chain.change(depth) > 0]  # what has not underflowed
+    end = seen[-1] if seen and chain.change(seen[-1]) < FADED else last
+    return _forward(chain, "vanishing", end)
+
+
+def _forward(chain: Chain, verdict: str, end: int) -> Verdict:
+    """The signal has changed up to depth ``end``."""
+    change = chain.change(end)
+    factors = {d: math.sqrt(chain.of(d, "layer_gain")) for d in range(chain.start + 1, end + 1)}
+    first = _first(factors, change ** (1 / len(factors)))
+    steady = ratio(chain.size(end), chain.size(first - 1)) ** (1 / (end - first + 1))
+    text = advice.forward(steady, first, end, change, chain.gradient(1), chain.activation)
+    return Verdict(verdict, chain.place(first).path, "layer_gain", chain.of(first, "layer_gain"), text)
+
+
+def _first(factors: dict[int, float], mean: float) -> int:
+    """The first depth whose factor is as far from 1 as the root of the mean one, on the same side."""
+    edge = math.sqrt(mean)
+    bad = (depth for depth, factor in factors.items() if (factor <= edge if mean < 1 else factor >= edge))
+    return next(bad, min(factors))
+
+
+def _vanishing_gradient(chain: Chain) -> Verdict | None:
+    if _head_is_zero(chain):
+        return None
+    return _backward(chain, "vanishing") if chain.head > 1 and chain.gradient(1) < FADED else None
+
+
+def _head_is_zero(chain: Chain) -> bool:
+    """Whether hidden layers get their first gradient after the head's first update, as some want it."""
+    return chain.of(chain.head, "pre_mean_square") == 0 and chain.gradient(chain.head - 1) == 0
+
+
+def _chaotic(chain: Chain) -> Verdict | None:
+    """The signal is bounded, but what tells inputs apart grows: so does the gradient on its way back."""
+    return _backward(chain, "chaotic") if chain.gradient(1) > BACKWARD_GROWN else None
+
+
+def _backward(chain: Chain, verdict: str) -> Verdict:
+    """The gradient has changed on its way back to the first layer."""
+    seen = next((depth for depth in chain.hidden if chain.gradient(depth) > 0), chain.head)  # what has not underflowed
+    mean = chain.gradient(seen) ** (1 / (chain.head - seen)) if seen < chain.head else 0.0
+    norms = {depth: chain.of(depth, "grad_norm") for depth in (*chain.hidden, chain.head)}
+    factors = {depth: norms[depth] / norms[depth + 1] if norms[depth + 1] else 0.0 for depth in chain.hidden}
+    first = _first(factors, mean)
+    text = advice.backward(mean, len(chain.hidden), chain.gradient(1), chain.activation)
+    return Verdict(verdict, chain.place(first).path, "grad_norm", chain.gradient(first), text)
