@@ -99,6 +99,14 @@ def test_the_answer_names_whom_the_best_does_not_beat(tmp_path: Path) -> None:
     assert "better than 1 of 2 others; these seeds do not tell it apart from" in text
 
 
+def test_a_tie_within_the_margin_is_not_called_better(tmp_path: Path) -> None:
+    run = make_run(tmp_path, ["kaiming_normal", "xavier_normal", "zeros"], seeds=10)
+    assert "better than all 2 others" in said(run)
+    wide = with_config(run, tie_margin=dict.fromkeys(METRICS, 0.2))
+    assert "better than 1 of 2 others. Against kaiming_normal: " in said(wide)
+    assert "xavier_normal is tied" in said(wide)
+
+
 def test_few_seeds_decide_nothing(tmp_path: Path) -> None:
     text = said(make_run(tmp_path, ["sparse", "zeros"], seeds=1))
     assert ", from a single seed." in text

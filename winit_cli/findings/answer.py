@@ -57,12 +57,21 @@ def _beats(rows: list[Row], best: Row, several: bool) -> str:
     others = [row for row in rows if row is not best]
     if not others:
         return ""
-    beaten, alike = set(best["beats"]), _tied(rows, best)
+    beaten = set(best["beats"]) - _tied(rows, best)
     if len(beaten) == len(others):
         return ", better than the other" if len(others) == 1 else f", better than all {len(others)} others"
-    near = _names([row for row in others if (row["label"], row["lr"]) not in beaten], several)
     count = f", better than {len(beaten)} of {len(others)} others" if beaten else ""
-    return f"{count}; these seeds do not tell it apart from {near}"
+    near = [row for row in others if (row["label"], row["lr"]) not in {*best["beats"], *_tied(rows, best)}]
+    return f"{count}; these seeds do not tell it apart from {_names(near, several)}" if near else count
+
+
+def _tied(rows: list[Row], best: Row) -> set[tuple[str, float]]:
+    """Rows so close to the best that the verdict is a tie, though their order may be beyond chance."""
+    if best["verdict"] == "baseline":
+        tied = [row for row in rows if row["verdict"] == "tied"]
+    else:
+        tied = [row for row in rows if row["verdict"] == "baseline"] if best["verdict"] == "tied" else []
+    return {(row["label"], row["lr"]) for row in tied}
 
 
 def _verdicts(rows: list[Row], reach: Reach, several: bool) -> Iterator[str]:
