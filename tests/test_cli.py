@@ -139,10 +139,11 @@ def test_json_has_no_nan() -> None:
 def test_tables_on_stdout_and_progress_on_stderr() -> None:
     result = winit("run", "c.yaml")
     assert result.exit_code == 0
-    answer, _, head, *rows = result.stdout.splitlines()
+    answer, _, table = result.stdout.partition("\n\n")
     assert answer.startswith("kaiming_normal and zeros share the first place")
+    head, row, *_ = table.splitlines()
     assert head.split()[:2] == ["#", "label"]
-    assert "kaiming_normal" in rows[0].split()
+    assert "kaiming_normal" in row.split()
     assert "4 trials to train, 16 trial-steps" in result.stderr
     assert "4/4 trials" in result.stderr
     assert "trial-steps/s" in result.stderr

@@ -110,7 +110,7 @@ def test_a_tie_within_the_margin_is_not_called_better(tmp_path: Path) -> None:
 def test_few_seeds_decide_nothing(tmp_path: Path) -> None:
     text = said(make_run(tmp_path, ["sparse", "zeros"], seeds=1))
     assert ", from a single seed." in text
-    assert "Against sparse nothing can be decided with 1 seed: at least 6 are needed for 1 comparison." in text
+    assert "Against sparse no better or worse can be told with 1 seed: at least 6 are needed for 1 comparison." in text
 
 
 def test_a_run_in_which_everything_diverged_has_no_answer(tmp_path: Path) -> None:
@@ -141,7 +141,9 @@ def test_what_a_config_can_decide_is_known_before_training(tmp_path: Path) -> No
         "9 seeds or more can give a verdict"
     )
     few = config | {"seeds": [0, 1, 2]}
-    assert "no verdict is possible with 3 seeds (the smallest p after Holm's correction is 1)" in str(reach(few))
+    assert "no better or worse is possible with 3 seeds (the smallest p after Holm's correction is 1)" in str(
+        reach(few)
+    )
     pairs = reach(config | {"family": "all", "schemes": config["schemes"][:9], "seeds": list(range(10))})
     assert (pairs.family, pairs.smallest, pairs.is_enough) == (36, 36 * 2 / 2**10, False)
     assert reach(config | {"train": {"lr": [0.1, 0.2]}}).family == 18

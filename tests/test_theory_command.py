@@ -11,11 +11,16 @@ TANH = ("theory", "--activation", "tanh")
 RELU = ("theory", "--activation", "relu")
 
 
+def said_by(*arguments: object) -> str:
+    """What a command prints, wherever the terminal breaks its lines."""
+    return " ".join(winit(*arguments).stdout.split())
+
+
 def test_the_numbers_of_a_setting() -> None:
     found = winit_json(*TANH, "--sigma-w2", 6.25, "--sigma-b2", 0.09)
     assert list(found) == ["q_star", "chi_1", "c_star", "xi_q", "xi_c"]
     assert list(found.values()) == pytest.approx([4.0791, 1.5852, 0.1221, 0.6883, 5.1089], abs=1e-4)
-    said = winit(*TANH, "--sigma-w2", 6.25, "--sigma-b2", 0.09).stdout
+    said = said_by(*TANH, "--sigma-w2", 6.25, "--sigma-b2", 0.09)
     assert "4.0791" in said
     assert "chaotic: squared gradients grow" in said
     assert "6 xi_c = 31 layers" in said
@@ -24,23 +29,23 @@ def test_the_numbers_of_a_setting() -> None:
 def test_what_does_not_exist_is_null_and_said() -> None:
     found = winit_json(*RELU, "--sigma-w2", 3, "--sigma-b2", 0)
     assert found == {"q_star": None, "chi_1": 1.5, "c_star": 1.0, "xi_q": None, "xi_c": None}
-    assert "none: the mean square grows without end, 1.5-fold" in winit(*RELU, "--sigma-w2", 3, "--sigma-b2", 0).stdout
+    assert "none: the mean square grows without end, 1.5-fold" in said_by(*RELU, "--sigma-w2", 3, "--sigma-b2", 0)
 
 
 def test_the_critical_line() -> None:
     found = winit_json(*TANH, "--sigma-b2", 0.05, "--critical")
     assert found == {"sigma_w2": pytest.approx(1.7610, abs=5e-5), "q_star": pytest.approx(0.5700, abs=5e-5)}
-    assert "1.327 / sqrt(fan_in)" in winit(*TANH, "--sigma-b2", 0.05, "--critical").stdout
-    gelu = winit("theory", "--activation", "gelu", "--sigma-b2", 0.05, "--critical").stdout
+    assert "1.327 / sqrt(fan_in)" in said_by(*TANH, "--sigma-b2", 0.05, "--critical")
+    gelu = said_by("theory", "--activation", "gelu", "--sigma-b2", 0.05, "--critical")
     assert "not stable: a departure from this mean square grows 1.085-fold" in gelu
-    softplus = winit("theory", "--activation", "softplus", "--sigma-b2", 0.05, "--critical").stdout
+    softplus = said_by("theory", "--activation", "softplus", "--sigma-b2", 0.05, "--critical")
     assert "none: chi_1 stays below 1" in softplus
 
 
 def test_born_dead() -> None:
     asked = (*RELU, "--born-dead", "--width", 2, "--depth", 10)
     assert winit_json(*asked) == {"p_dead": pytest.approx(1 - 0.75**10, rel=1e-14)}
-    assert "0.94369" in winit(*asked).stdout
+    assert "0.94369" in said_by(*asked)
 
 
 REFUSED = [

@@ -83,7 +83,7 @@ def _scores(rows: list[Row], name: str) -> Column:
 
 
 def _compared(rows: list[Row]) -> list[Column]:
-    from winit_cli.findings.numbers import with_interval
+    from winit_cli.findings.numbers import p_text, with_interval
 
     differences = [
         with_interval(row["difference"], row["difference_low"], row["difference_high"]) or "-" for row in rows
@@ -91,13 +91,8 @@ def _compared(rows: list[Row]) -> list[Column]:
     return [
         Column("verdict", [row["verdict"] or "-" for row in rows], "left", styles=STYLES),
         Column("difference", differences),
-        Column("p", [p_text(row["p_holm"]) for row in rows]),
+        Column("p", [p_text(row["p_holm"]) or "-" for row in rows]),
     ]
-
-
-def p_text(p: float) -> str:
-    """Two digits, or ``<0.001``."""
-    return "-" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def _curves(found: Findings, rows: list[Row], *, ascii_only: bool) -> Column:
@@ -123,7 +118,7 @@ def _steps(rows: list[Row]) -> list[Column]:
 def _steps_text(value: float) -> str:
     from winit_cli.findings.numbers import number
 
-    return "never" if math.isinf(value) else number(value) or "-"
+    return "half miss" if math.isinf(value) else number(value) or "-"
 
 
 def _why(rows: list[Row]) -> list[Column]:
@@ -144,7 +139,7 @@ def _ratio(first: float, last: float) -> str:
 
 def claims_of(rows: list[Row]) -> list[Column]:
     """The columns of claims.csv, both ends of an interval in one."""
-    from winit_cli.findings.numbers import number
+    from winit_cli.findings.numbers import number, p_text
 
     texts = {name: [number(row[name]) or "-" for row in rows] for name in ("metric", "n", "effect")}
     ends = [f"{number(row['ci_low'])} to {number(row['ci_high'])}" for row in rows]
@@ -153,6 +148,6 @@ def claims_of(rows: list[Row]) -> list[Column]:
         Column("metric", texts["metric"], "left"),
         *(Column(name, texts[name]) for name in ("n", "effect")),
         Column("interval", ["-" if text == " to " else text for text in ends]),
-        Column("p", [p_text(row["p"]) for row in rows]),
+        Column("p", [p_text(row["p"]) or "-" for row in rows]),
         Column("verdict", [row["verdict"] for row in rows], "left", styles=STYLES),
     ]

@@ -81,7 +81,7 @@ def _verdicts(rows: list[Row], reach: Reach, several: bool) -> Iterator[str]:
         return
     if not reach.is_enough and all(row["verdict"] == "undecided" for row in judged):
         yield (
-            f"Against {reach.baseline} nothing can be decided with {counted(reach.seeds, 'seed')}: "
+            f"Against {reach.baseline} no better or worse can be told with {counted(reach.seeds, 'seed')}: "
             f"at least {reach.needed} are needed for {counted(reach.family, 'comparison')}."
         )
         return

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from winit_cli.claims.reach import seeds_for_claims
 from winit_cli.findings.numbers import counted, number
 from winit_cli.stats import SIGNIFICANT, Rules, family_size, seeds_for_a_verdict, smallest_p
 
@@ -18,6 +19,7 @@ class Reach:
     family: int
     baseline: str
     kind: str
+    claims: int = 0
 
     @property
     def smallest(self) -> float:
@@ -41,15 +43,22 @@ class Reach:
         return f"{count} of all pairs" if self.kind == "all" else f"{count} with {self.baseline}"
 
     def __str__(self) -> str:
+        return "; ".join(filter(None, (self._comparing(), self._claiming())))
+
+    def _claiming(self) -> str:
+        """That claims need more seeds, where they do."""
+        needed = seeds_for_claims(self.claims)
+        return f"no claim can be decided with less than {counted(needed, 'seed')}" if self.seeds < needed else ""
+
+    def _comparing(self) -> str:
         if self.family == 0:
-            return "there is nothing to compare: one label at one learning rate"
+            return "there is nothing to compare: one label"
         seeds = counted(self.seeds, "seed")
         smallest = f"the smallest p after Holm's correction is {number(self.smallest)}"
         if self.is_enough:
             return f"{self.comparisons}: with {seeds} {smallest}; {self.needed} seeds or more can give a verdict"
-        return (
-            f"{self.comparisons}: no verdict is possible with {seeds} ({smallest}); at least {self.needed} are needed"
-        )
+        few = f"no better or worse is possible with {seeds} ({smallest})"
+        return f"{self.comparisons}: {few}; at least {self.needed} are needed"
 
 
 def reach(config: Mapping[str, Any]) -> Reach:
@@ -57,7 +66,7 @@ def reach(config: Mapping[str, Any]) -> Reach:
     rates = 1 if config.get("select") else len(config["train"]["lr"])
     kind = config.get("family", "baseline")
     family = family_size(len(config["schemes"]), rates, kind)
-    return Reach(len(config["seeds"]), family, config["baseline"], kind)
+    return Reach(len(config["seeds"]), family, config["baseline"], kind, len(config.get("claims") or []))
 
 
 def method(config: Mapping[str, Any], rules: Rules, targets: Mapping[str, float]) -> list[str]:
@@ -69,7 +78,7 @@ def _sentences(config: Mapping[str, Any], rules: Rules, targets: Mapping[str, fl
     found = reach(config)
     yield (
         "Trials are paired by seed: at one seed every label sees the same batches in the same order. Means have 95 % "
-        "Student-t intervals over the seeds; the interquartile mean has a seeded percentile bootstrap interval."
+        "Student-t intervals over the seeds."
     )
     yield (
         "A comparison is the exact two-sided sign-flip permutation test of the paired differences (beyond 16 seeds "
@@ -77,8 +86,8 @@ def _sentences(config: Mapping[str, Any], rules: Rules, targets: Mapping[str, fl
         f"{' within one varied value' if config.get('vary') else ''}. Here: {found}."
     )
     yield (
-        "Better and worse are said where the corrected p is below 0.05; tied, where all pairs are equal"
-        f"{_margin(rules)}; everything else is undecided, with the number of seeds that would decide it with "
+        f"Labels are called tied where all pairs are equal{_margin(rules)}; otherwise better or worse where the "
+        "corrected p is below 0.05; everything else is undecided, with the number of seeds that would decide it with "
         "probability 0.8 if the difference and its spread are what they seem."
     )
     yield (
@@ -93,7 +102,8 @@ def _sentences(config: Mapping[str, Any], rules: Rules, targets: Mapping[str, fl
         seeds, metric = config["select"]["seeds"], config["select"]["metric"]
         yield (
             f"Learning rates are selected for each label by the mean {metric} over {len(seeds)} seeds of their own, "
-            "and compared over the experiment's seeds, so that picking the best is no advantage."
+            "and compared over the experiment's seeds, so that picking the best is no advantage. Comparisons at fixed "
+            "rates are a family apart."
         )
     elif len(config["train"]["lr"]) > 1:
         yield (

@@ -34,6 +34,14 @@ def _whole(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def p_text(p: float) -> str:
+    """Two digits, or ``<0.001``; what is below 0.05 is not rounded up to it. Blank for NaN."""
+    if math.isnan(p) or p < 0.001:
+        return "" if math.isnan(p) else "<0.001"
+    text = f"{p:.2g}"
+    return text if p >= 0.05 or float(text) < 0.05 else "0.049"
+
+
 def with_interval(mean: float, low: float, high: float) -> str:
     """``0.912 ± 0.006``: the mean to the second digit of half its interval, but to no more than five digits in all; the
     mean alone without an interval."""
@@ -43,8 +51,7 @@ def with_interval(mean: float, low: float, high: float) -> str:
     if half == 0:
         return f"{number(mean)} ± 0"
     places = 1 - math.floor(math.log10(half))
-    if not 0 < places <= 6 or abs(mean) >= 1e6:
-        return f"{mean:.3g} ± {half:.2g}"
-    if mean and places + math.floor(math.log10(abs(mean))) >= DIGITS:
-        return f"{mean:.4g} ± {half:.2g}"
+    digits = places + 1 + (math.floor(math.log10(abs(mean))) if mean else 0)
+    if not 0 < places <= 6 or digits > DIGITS:
+        return f"{mean:.{min(max(digits, 2), DIGITS)}g} ± {half:.2g}"
     return f"{mean:.{places}f} ± {half:.{places}f}"

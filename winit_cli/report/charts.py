@@ -58,6 +58,7 @@ class Chart:
     places: Floats
     series: Sequence[Series]
     note: str = ""
+    about: str = "median and middle half"
     level: float | None = None
     names: Sequence[str] = field(default_factory=list)
     whiskers: bool = False

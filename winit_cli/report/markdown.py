@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import yaml
 
 from winit_cli.findings import Findings
-from winit_cli.findings.numbers import Row, number, records, with_interval
+from winit_cli.findings.numbers import Row, number, p_text, records, with_interval
 from winit_cli.report.joined import Joined, Place
 from winit_cli.store.frames import RunFrames
 from winit_cli.visible import visible
@@ -131,11 +130,6 @@ def _cell(name: str, row: Row) -> str:
     if name == "p":
         return p_text(row["p_holm"])
     return number(row[name])
-
-
-def p_text(p: float) -> str:
-    """Two digits, or ``< 0.001``."""
-    return "" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def _score(row: Row, kind: str) -> str:

@@ -10,7 +10,7 @@ from pandas import DataFrame
 from winit_cli.findings import Findings
 from winit_cli.findings.numbers import Row, records
 from winit_cli.plots.style import short
-from winit_cli.report.standings import p_text, signed
+from winit_cli.report.standings import p_relation, signed
 from winit_cli.report.tables import MOST, Cell, Column, Table, cell, cut_at, span
 from winit_cli.stats import split_label
 
@@ -98,4 +98,4 @@ def _said(row: Row, sign: int) -> Cell:
     chance = chance if sign > 0 else 1 - chance
     gap = "" if math.isnan(row["difference"]) else f"{signed(sign * row['difference'])}, "
     text = verdict if math.isnan(chance) else f"{chance:.2f} {verdict}"
-    return Cell(text, note=f"{gap}p {p_text(row['p_holm'])}", kind=f"pair {verdict}")
+    return Cell(text, note=f"{gap}p {p_relation(row['p_holm'])}", kind=f"pair {verdict}")

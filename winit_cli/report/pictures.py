@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winit_cli.findings import Findings
-from winit_cli.findings.numbers import number, records
+from winit_cli.findings.numbers import Row, number, records
 from winit_cli.plots import PLOTS
 from winit_cli.plots.panels import rates
 from winit_cli.report.bands import thinned
@@ -60,7 +60,7 @@ def _uri(picture: bytes) -> str:
 
 
 def of_chart(chart: Chart) -> Table:
-    """The medians of a chart with their middle halves, at a few places."""
+    """The lines of a chart with their bands, at a few places."""
     kept = thinned(len(chart.places), MOMENTS).tolist() if len(chart.places) else []
     names = [chart.names[place] if chart.names else number(float(chart.places[place])) for place in kept]
     columns = [Column("label"), *(Column(f"{chart.x_name} {name}", numeric=True) for name in names)]
@@ -81,8 +81,18 @@ def _band(middle: float, low: float, high: float) -> Cell:
 def of_finals(found: Findings) -> Table:
     """What the trials of each label and rate ended with."""
     frame = found.tables.summary[found.tables.summary["metric"] == found.metric]
-    rows = [[cell(row[name]) for name in FINALS] for row in records(frame[list(FINALS)])]
+    rows = [[_final(name, row) for name in FINALS] for row in records(frame)]
     return Table(f"{found.metric} of each label", [Column(name, numeric=name != "label") for name in FINALS], rows)
+
+
+def _final(name: str, row: Row) -> Cell:
+    """A number, with the interval of those that have one of their own: Wilson's of the share that diverged, and the
+    bootstrap's of the interquartile mean."""
+    if name == "diverged" and row["diverged"]:
+        return cell(row[name], note=f"{row['divergence_low']:.0%} to {row['divergence_high']:.0%}")
+    if name == "iqm" and not math.isnan(row["iqm_low"]):
+        return cell(row[name], note=f"{number(row['iqm_low'])} to {number(row['iqm_high'])}")
+    return cell(row[name])
 
 
 def of_heat(run: RunFrames) -> Table:

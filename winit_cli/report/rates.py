@@ -43,6 +43,7 @@ def _chart(run: RunFrames, table: DataFrame, name: tuple[str, str, int], lrs: Fl
         series=[Series(legend[str(label)], _band(rows)) for label, rows in indexed.items()],
         names=[f"{lr:g}" for lr in lrs],
         whiskers=True,
+        about="mean and 95 % interval",
     )
 
 

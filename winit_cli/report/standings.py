@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from winit_cli.findings import Findings
-from winit_cli.findings.numbers import Row, number, records, with_interval
+from winit_cli.findings.numbers import Row, number, p_text, records, with_interval
 from winit_cli.plots.panels import Facet
 from winit_cli.plots.window import Window, constant_of, window_of
 from winit_cli.report.charts import Key, keys
@@ -125,7 +125,7 @@ def _verdict(row: Row) -> Cell:
         return Cell(row["verdict"] or "", kind=f"verdict {row['verdict'] or 'none'}")
     needed = row["seeds_needed"]
     more = "over 1,000 seeds to decide" if math.isinf(needed) else f"about {needed:.0f} seeds to decide"
-    said = ", ".join(filter(None, (difference(row), f"p {p_text(row['p_holm'])}")))
+    said = ", ".join(filter(None, (difference(row), f"p {p_relation(row['p_holm'])}")))
     note = said if math.isnan(needed) else f"{said}\n{more}"
     return Cell(row["verdict"], _sortable(row["p_holm"]), note, f"verdict {row['verdict']}")
 
@@ -145,9 +145,10 @@ def signed(value: float) -> str:
     return ("+" if value > 0 else MINUS if value < 0 else "") + f"{abs(value):.3g}"
 
 
-def p_text(p: float) -> str:
+def p_relation(p: float) -> str:
     """``= 0.012`` or ``< 0.001``."""
-    return "unknown" if math.isnan(p) else "< 0.001" if p < 0.001 else f"= {p:.2g}"
+    text = p_text(p)
+    return f"< {text[1:]}" if text.startswith("<") else f"= {text}" if text else "unknown"
 
 
 def _outcomes(row: Row) -> Cell:
@@ -159,7 +160,7 @@ def _outcomes(row: Row) -> Cell:
 
 def _steps(value: float) -> Cell:
     if math.isinf(value):
-        return Cell("not reached", math.inf, kind="quiet")
+        return Cell("half or more miss it", math.inf, kind="quiet")
     return Cell(number(value), _sortable(value))
 
 

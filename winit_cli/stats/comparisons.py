@@ -139,7 +139,7 @@ def _improvement(pair: _Pair) -> dict[str, float]:
 
 
 def _is_equal(pair: _Pair) -> bool:
-    return len(pair.x) > 0 and pair.wins == pair.losses == 0
+    return len(pair.x) > 1 and pair.wins == pair.losses == 0
 
 
 def _verdict(ahead: float, corrected: float) -> str:

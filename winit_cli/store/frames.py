@@ -15,6 +15,7 @@ from pandas import DataFrame
 
 from winit_cli.errors import StorageError
 from winit_cli.store.reading import facts_of, reading, refuse_damage
+from winit_cli.store.runs import state_of
 from winit_cli.store.schema import QUERIES, gradients_at
 
 
@@ -78,6 +79,7 @@ def frames_of(connection: sqlite3.Connection, path: Path, steps: Iterable[int] |
     queries = QUERIES if steps is None else QUERIES | _small(steps)
     frames = {name: pd.read_sql_query(query, connection) for name, query in queries.items()}
     frames["units"] = _with_arrays(frames["units"])
+    meta["status"] = {**meta["status"], "state": state_of(path, meta)}
     facts: dict[str, Any] = {key: meta[key] for key in ("config", "env", "status", "data", "labels")} | frames
     return _apart(RunFrames(path, **facts, halved=meta.get("halved", [])))
 
