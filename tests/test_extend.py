@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from small import Heard, bytes_of, plan_of, rows, run_of
 
+from winit_cli.findings import Findings
 from winit_cli.findings.notices import notices
 from winit_cli.report.page import page
 from winit_cli.runner import run_plan
@@ -203,4 +204,6 @@ def test_the_config_of_a_varied_run_gives_the_same_run(tmp_path: Path) -> None:
         result = run_of(tmp_path, *settings)
         again = run_of(tmp_path, text=(result.directory / "config.yaml").read_text())
         assert again.was_complete and again.directory == result.directory
-        assert "steps" in page(read_run(result.directory), {}) or "epochs" in page(read_run(result.directory), {})
+        assert "steps" in page(Findings(read_run(result.directory)), {}) or "epochs" in page(
+            Findings(read_run(result.directory)), {}
+        )

@@ -14,6 +14,7 @@ from test_memory import STACKED
 from winit_cli import training
 from winit_cli.engine import stacks
 from winit_cli.engine.stacked import train_stack
+from winit_cli.findings import Findings
 from winit_cli.findings.notices import notices
 from winit_cli.plan import Trial
 from winit_cli.report.page import page
@@ -53,7 +54,7 @@ def test_a_stack_is_halved_until_it_fits(tmp_path: Path) -> None:
 def test_the_report_says_so(tmp_path: Path) -> None:
     frames = read_run(run_of(tmp_path, *STACKED).directory)
     assert any(text.startswith(f"On the way {SAID}, then a stack of 6") for text in notices(frames))
-    assert SAID in page(frames, {})
+    assert SAID in page(Findings(frames), {})
 
 
 @pytest.mark.usefixtures("no_sets", "small_memory", "one_thread")

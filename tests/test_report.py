@@ -39,7 +39,7 @@ from winit_cli.visible import visible
 
 def text_of(run: RunFrames) -> str:
     """The page without its figures, which take most of the time."""
-    return page(run, {})
+    return page(Findings(run), {})
 
 
 def test_page_loads_nothing(tmp_path: Path):
@@ -52,7 +52,7 @@ def test_page_loads_nothing(tmp_path: Path):
 
 def test_every_picture_has_a_text(tmp_path: Path):
     run = make_run(tmp_path)
-    html = page(run, {plot.name: bytes(24) for plot in PLOTS})
+    html = page(Findings(run), {plot.name: bytes(24) for plot in PLOTS})
     assert len(re.findall(r'<img alt="[^"]{40,}"', html)) == len(SHOWN)
     assert {plot.name for plot in PLOTS} >= set(SHOWN)
     drawings = re.findall(r"<svg [^>]*>", html)

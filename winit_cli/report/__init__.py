@@ -15,7 +15,7 @@ __all__ = ["FORMATS", "joined_name", "parse_formats", "render", "write", "write_
 
 def render(run: RunFrames) -> str:
     """The HTML page: styles, scripts, figures and tables inside it, nothing loaded."""
-    return page(run, draw(run, frozenset(SHOWN)))
+    return page(Findings(run), draw(run, frozenset(SHOWN)))
 
 
 def write(run: RunFrames) -> Path:

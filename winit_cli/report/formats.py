@@ -63,7 +63,7 @@ def write_run(found: Findings, formats: Collection[str] = USUAL, folder: Path | 
     pictures = _figures(run, formats, folder / "figures") if {*PICTURES} & {*formats} else None
     texts = {}
     if "html" in formats:
-        texts["html"] = page(run, draw(run, frozenset(SHOWN)) if pictures is None else pictures)
+        texts["html"] = page(found, draw(run, frozenset(SHOWN)) if pictures is None else pictures)
     texts |= {name: make(found) for name, make in TEXTS.items() if name in formats}
     written = [_written(folder / f"report.{name}", text) for name, text in texts.items()]
     return [*written, *([folder / "figures"] if pictures else [])]

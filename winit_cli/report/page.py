@@ -25,21 +25,24 @@ SCRIPTS = ("tables.js", "charts.js", "contents.js")
 ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&'\u2028\u2029"}
 
 
-def page(run: RunFrames, drawn: Mapping[str, bytes]) -> str:
+def page(found: Findings, drawn: Mapping[str, bytes]) -> str:
     """The report; ``drawn`` holds a PNG per row of PLOTS that has something to show."""
-    found = Findings(run)
-    environment = _environment()
-    return environment.get_template("page.html.j2").render(
-        title=run.config["name"],
-        state=state(run),
-        facts=facts(run),
-        found=found,
-        sections=sections(run, found, drawn),
-        labels=[visible(key.name) for key in dict.fromkeys(charts.keys(run.labels).values())],
-        style=Markup("\n").join(_asset(name) for name in STYLES),
-        dark=_asset("dark.css"),
-        theme=_asset("theme.js"),
-        script=Markup("\n").join(_asset(name) for name in SCRIPTS),
+    run = found.run
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            title=run.config["name"],
+            state=state(run),
+            facts=facts(run),
+            found=found,
+            sections=sections(run, found, drawn),
+            labels=[visible(key.name) for key in dict.fromkeys(charts.keys(run.labels).values())],
+            style=Markup("\n").join(_asset(name) for name in STYLES),
+            dark=_asset("dark.css"),
+            theme=_asset("theme.js"),
+            script=Markup("\n").join(_asset(name) for name in SCRIPTS),
+        )
     )
 
 
