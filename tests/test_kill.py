@@ -118,6 +118,11 @@ for line in sys.stdin:
 """
 
 
+def quick(case: str) -> Any:
+    """A case; those of the serial engine with adam are slow for what they add to sgd and to stacks."""
+    return pytest.param(CASES[case], marks=pytest.mark.slow) if case.endswith(" adam") else CASES[case]
+
+
 @pytest.fixture(scope="module")
 def forks() -> Iterator[subprocess.Popen[str]]:
     """The process that forks the attempts."""
@@ -142,7 +147,7 @@ def killed(forks: subprocess.Popen[str], folder: Path, settings: list[str], kill
     return found
 
 
-@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("settings", [quick(case) for case in CASES], ids=CASES)
 def test_a_killed_run_resumes_to_the_same_tables(
     settings: list[str], forks: subprocess.Popen[str], tmp_path: Path
 ) -> None:

@@ -46,7 +46,7 @@ app()
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(params=["serial", "stacked"], scope="module")
+@pytest.fixture(params=[pytest.param("serial", marks=pytest.mark.slow), "stacked"], scope="module")
 def engine(request: pytest.FixtureRequest) -> str:
     """What trains."""
     return str(request.param)

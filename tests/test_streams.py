@@ -43,7 +43,9 @@ def ended(command: str, arguments: str, **environment: str) -> int:
     return subprocess.run(["bash", "-c", script], env=buffered | environment, check=False).returncode
 
 
-@pytest.mark.parametrize("how", UNREAD)
+@pytest.mark.parametrize(
+    "how", [how if how in ("closed", "pipe") else pytest.param(how, marks=pytest.mark.slow) for how in UNREAD]
+)
 def test_a_run_that_nobody_reads_is_done(how: str) -> None:
     write(Path("c.yaml"))
     write(Path("d.yaml"), name="other")
@@ -60,7 +62,7 @@ def test_other_commands_end_as_if_they_were_read(how: str, arguments: str) -> No
     assert not Path("said").exists() or Path("said").read_text() == ""
 
 
-@pytest.mark.parametrize("arguments", ["run c.yaml", "run c.yaml --json"])
+@pytest.mark.parametrize("arguments", ["run c.yaml", pytest.param("run c.yaml --json", marks=pytest.mark.slow)])
 def test_a_failure_is_told_though_nobody_reads(arguments: str) -> None:
     Path("net.py").write_text(WORN_OUT)
     write(Path("c.yaml"), model="mlp", seeds=1)

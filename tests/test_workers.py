@@ -102,7 +102,9 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return tables(Path(run))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGKILL]
+)
 def test_a_parent_that_ends_leaves_no_child_and_the_run_goes_on(
     number: signal.Signals, tmp_path: Path, uninterrupted: dict[str, bytes]
 ) -> None:
