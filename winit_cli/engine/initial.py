@@ -18,13 +18,13 @@ ALONE = threading.Lock()  # a user's scheme or model may draw from global genera
 
 def initialized(trial: Trial) -> tuple[nn.Module, list[InitRecord]]:
     """The model of a trial with its initial values, and their audit; the same bits from every engine."""
-    with ALONE, _one_thread():
+    with ALONE, one_thread():
         model = trial.setting.build(trial.seed)
         return model, audit(initialize(model, trial.entry.recipe, trial.seed))
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Matrix products in parts, as several threads make them, may round otherwise."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -12,7 +11,7 @@ import torch
 
 from winit_cli.data.dataset import Part
 from winit_cli.engine.batches import batches
-from winit_cli.engine.initial import initialized
+from winit_cli.engine.initial import initialized, one_thread
 from winit_cli.plan import Plan, Trial
 from winit_cli.probe.measure import Measured, measure
 from winit_cli.probe.verdict import Verdict, judge
@@ -65,7 +64,7 @@ def probe_plan(plan: Plan, most_seeds: int | None = SEEDS) -> Probed:
         UsageError: a model cannot be probed; ForeignError where a user's code raised an error.
     """
     measured: dict[str, dict[int, Measured]] = {label: {} for label in plan.labels}
-    with _one_thread():
+    with one_thread():
         for trial in plan.trials:
             seeds = trial.setting.experiment.general.seeds[:most_seeds]
             if trial.seed in seeds and trial.seed not in measured[trial.label]:
@@ -87,13 +86,3 @@ def first_examples(train: Part, seed: int, batch_size: int) -> Part:
     order = batches(seed, len(train.x), batch_size)
     index = torch.cat(list(islice(order, -(-count // batch_size))))[:count]
     return Part(train.x[index], train.y[index])
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from winit_cli.findings import Findings
@@ -16,6 +15,7 @@ from winit_cli.report import charts
 from winit_cli.report.overview import facts, state
 from winit_cli.report.pictures import of_chart
 from winit_cli.report.sections import sections
+from winit_cli.report.templating import assets, environment
 from winit_cli.store.frames import RunFrames
 from winit_cli.visible import visible
 
@@ -38,42 +38,25 @@ def page(found: Findings, drawn: Mapping[str, bytes]) -> str:
             found=found,
             sections=sections(run, found, drawn),
             labels=[visible(key.name) for key in dict.fromkeys(charts.keys(run.labels).values())],
-            style=Markup("\n").join(_asset(name) for name in STYLES),
-            dark=_asset("dark.css"),
-            theme=_asset("theme.js"),
-            script=Markup("\n").join(_asset(name) for name in SCRIPTS),
+            style=assets(STYLES),
+            dark=assets(["dark.css"]),
+            theme=assets(["theme.js"]),
+            script=assets(SCRIPTS),
         )
     )
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("winit_cli.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_visible,
-    )
-    environment.filters["json"] = as_json
-    environment.filters["numbers"] = of_chart
-    environment.globals["drawing"] = charts
-    return environment
-
-
-def _asset(name: str) -> Markup:
-    """A style sheet or script of the package as it is."""
-    return Markup(resources.files("winit_cli.report").joinpath("assets", name).read_text(encoding="utf-8").strip())
+    made = environment()
+    made.filters["json"] = as_json
+    made.filters["numbers"] = of_chart
+    made.globals["drawing"] = charts
+    return made
 
 
 def as_json(value: Any) -> Markup:
     """JSON that can stand inside of a script element, whatever texts it holds."""
     return Markup(json.dumps(value, separators=(",", ":"), allow_nan=False).translate(ESCAPES))
-
-
-def _visible(value: Any) -> Any:
-    """What the template shows, with control characters as escapes; what is HTML already stays."""
-    return visible(value) if type(value) is str else value
 
 
 def draw(run: RunFrames, names: frozenset[str] | None = None) -> dict[str, bytes]:
