@@ -30,7 +30,7 @@ MEANINGS = {
     "outcomes": "How many trials learned, stayed stuck (no better than the best constant answer) or diverged (a loss "
     "or gradient became infinite or undefined).",
     "steps to target": "Median number of updates until the test part reaches the target; a trial that misses it "
-    "counts as infinitely slow.",
+    "counts as infinitely slow, so that half of them missing it leaves no median.",
     "why": "What the signals at the start say about it.",
 }
 NUMERIC = {"rank", "lr", "test accuracy", "test loss", "steps to target"}
@@ -160,7 +160,7 @@ def _outcomes(row: Row) -> Cell:
 
 def _steps(value: float) -> Cell:
     if math.isinf(value):
-        return Cell("half or more miss it", math.inf, kind="quiet")
+        return Cell("half miss", math.inf, kind="quiet")
     return Cell(number(value), _sortable(value))
 
 
