@@ -17,7 +17,7 @@ def activity(layers: Sequence[Layer], x: Tensor) -> Iterator[Row]:
     """Rows of the signal that x (B, …) makes in each layer."""
     before = mean_square(x)
     for layer in layers:
-        z = joined(layer, len(x))
+        z = joined(layer, len(x)).double()
         square = signal.pre_mean_square(z)
         values = {
             "pre_mean": signal.pre_mean(z),

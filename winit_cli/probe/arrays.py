@@ -1,4 +1,4 @@
-"""What layers gave, in one form: (B, P, U), B examples, P positions, U units, double precision."""
+"""What layers gave, in one form: (B, P, U), B examples, P positions, U units."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from winit_cli.probe.layers import Layer
 
 def arranged(tensor: Tensor, layer: Layer, examples: int) -> Tensor:
     """As (B, P, U); where another dimension came first, the one of size B does."""
-    tensor = tensor.detach().double()
+    tensor = tensor.detach()
     if tensor.dim() > 1 and tensor.shape[0] != examples and tensor.shape[1] == examples:
         tensor = tensor.transpose(0, 1)
     if tensor.dim() < 2:

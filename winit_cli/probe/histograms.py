@@ -22,8 +22,9 @@ RESOLVED = 1e-12  # of the largest value: what lies closer together than this ha
 
 def bins(layer: Layer, quantity: str, tensors: Iterable[Tensor]) -> Iterator[Bin]:
     """The finite ones of all values in 40 bins from the smallest to the largest; in one bin where they are equal."""
-    values = torch.cat([tensor.detach().double().flatten().cpu() for tensor in tensors])
-    values = values[values.isfinite()]
+    values = torch.cat([tensor.detach().flatten().double().cpu() for tensor in tensors])
+    if not values.isfinite().all():
+        values = values[values.isfinite()]
     if not len(values):
         return
     low, high = (bound.item() for bound in values.aminmax())
@@ -52,7 +53,7 @@ def weight_bins(module: nn.Module, layers: Sequence[Layer], depths: Mapping[str,
 def signal_bins(layers: Sequence[Layer], examples: int) -> Iterator[Bin]:
     """Of what layers gave on the first examples: before the activation and after; of recurrent layers the states."""
     for layer in layers:
-        z = joined(layer, examples)[:EXAMPLES]
+        z = joined(layer, examples)[:EXAMPLES].double()
         if not layer.is_recurrent:
             yield from bins(layer, "pre_activation", [z])
         if layer.is_recurrent or layer.activation is not None:

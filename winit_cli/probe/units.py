@@ -76,8 +76,8 @@ def _distinct(rows: NDArray[np.float64]) -> int:
     for index in np.argsort(places, kind="stable").tolist():
         while first_near < len(kept) and not places[index] - places[kept[first_near]] <= reach:
             first_near += 1
-        near = rows[kept[first_near:]]
-        if not (np.abs(near - rows[index]) <= tolerance).all(1).any():
+        near = kept[first_near:]
+        if not near or not (np.abs(rows[near] - rows[index]) <= tolerance).all(1).any():
             kept.append(index)
     return len(kept)
 
