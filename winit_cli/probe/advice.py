@@ -73,6 +73,13 @@ def over_time(path: str, recurrence: str, lag: int, change: float) -> str:
     return f"the gradient of the state {lag} steps back is {_times(change)} the last step's ({rate}){lost}: use {use}"
 
 
+def faint(lag: int, change: float) -> str:
+    """What is said beside healthy of a gradient that comes back over ``lag`` steps small, but not lost."""
+    return (
+        f"; what hangs on the first step may be slow to learn: its gradient is {_times(change)} that {lag} steps later"
+    )
+
+
 def not_finite(depth: int, activation: str) -> str:
     """The forward pass overflows."""
     return f"the forward pass overflows at layer {depth}: {cure(activation)}"

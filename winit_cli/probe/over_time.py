@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from winit_cli.probe import advice
 from winit_cli.probe.chain import Chain, ratio
-from winit_cli.probe.criteria import BACKWARD_GROWN, LOST, SATURATED, Verdict
+from winit_cli.probe.criteria import BACKWARD_GROWN, FADED, LOST, SATURATED, Verdict
 from winit_cli.probe.measured import lag_metric
 
 _UNBOUNDED = ("RNN_RELU",)  # whose states can grow
@@ -38,6 +38,15 @@ def fading_over_time(chain: Chain) -> Verdict | None:
     """The gradient is lost on its way back in time."""
     faded = (depth for depth in chain.depths if _change(chain, depth) < LOST)
     return next((_over_time(chain, depth, "vanishing") for depth in faded), None)
+
+
+def reserve(chain: Chain) -> str:
+    """What must be added where nothing is ill: that time was left out, or that the first steps count for little."""
+    recurrent = [depth for depth in chain.depths if chain.place(depth).recurrence]
+    if any(not chain.place(depth).last_lag for depth in recurrent):
+        return advice.NOT_OVER_TIME
+    faint = next((depth for depth in recurrent if _change(chain, depth) < FADED), None)
+    return "" if faint is None else advice.faint(chain.place(faint).last_lag, _change(chain, faint))
 
 
 def _change(chain: Chain, depth: int) -> float:

@@ -9,7 +9,7 @@ from winit_cli.probe import advice
 from winit_cli.probe.chain import Chain, chain_of, ratio
 from winit_cli.probe.criteria import BACKWARD_GROWN, DEAD, FADED, FORWARD_GROWN, ONE, SATURATED, VERDICTS, Verdict
 from winit_cli.probe.measured import Measured
-from winit_cli.probe.over_time import fading_over_time, gates_saturated, growing_over_time
+from winit_cli.probe.over_time import fading_over_time, gates_saturated, growing_over_time, reserve
 
 __all__ = ["VERDICTS", "Verdict", "judge"]
 
@@ -22,8 +22,7 @@ def judge(measured: Sequence[Measured]) -> Verdict:
         found = ill(chain)
         if found is not None:
             return found
-    is_open = any(place.recurrence and not place.last_lag for place in chain.places)
-    return Verdict("healthy", "", "", None, advice.HEALTHY + (advice.NOT_OVER_TIME if is_open else ""))
+    return Verdict("healthy", "", "", None, advice.HEALTHY + reserve(chain))
 
 
 def _symmetric(chain: Chain) -> Verdict | None:
