@@ -114,7 +114,7 @@ def test_lags() -> None:
 @pytest.mark.parametrize("kind", CELLS)
 def test_a_cell_in_a_loop_is_measured_like_the_layer(kind: str) -> None:
     module = reader(getattr(nn, kind)(4, 5, batch_first=True))
-    loop = Loop(CELLS[kind](4, 5))
+    loop = Loop(type("Named", (CELLS[kind],), {})(4, 5))
     loop.cell.load_state_dict({name.removesuffix("_l0"): value for name, value in module.rnn.state_dict().items()})
     loop.head.load_state_dict(module.head.state_dict())
     expected, found = values(winit.probe(module, X, Y)), values(winit.probe(loop, X, Y), "cell")
@@ -226,14 +226,25 @@ class Doubled(nn.GRU):
         return super().forward(2 * x, hx)
 
 
+class Averaging(nn.RNNCellBase):
+    """A cell of one's own."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 4, bias=False, num_chunks=1)
+
+    def forward(self, x: Tensor, h: Tensor | None = None) -> Tensor:
+        return (x @ self.weight_ih.T + (0 if h is None else h @ self.weight_hh.T)) / 2
+
+
 @pytest.mark.parametrize(
     "module",
     [
         Packed(nn.GRU(4, 5, batch_first=True)),
         Reader(Doubled(4, 5, batch_first=True)),
         Reader(nn.GRU(4, 5, batch_first=True).requires_grad_(False)),
+        Loop(Averaging()),
     ],
-    ids=["packed", "own", "frozen"],
+    ids=["packed", "own", "frozen", "own cell"],
 )
 def test_what_is_not_followed_over_time_is_said(module: nn.Module) -> None:
     found = winit.probe(module, X, Y)

@@ -45,12 +45,15 @@ class Layer:
 
     @property
     def recurrence(self) -> str:
-        """Torch's name for the kind of a recurrent layer: LSTM, GRU, RNN_TANH or RNN_RELU; empty for other layers."""
-        if isinstance(self.module, nn.RNNBase):
-            return self.module.mode
-        kinds = (nn.LSTMCell, "LSTM"), (nn.GRUCell, "GRU")
-        plain = f"RNN_{self.module.nonlinearity.upper()}" if isinstance(self.module, nn.RNNCell) else ""
-        return next((kind for cls, kind in kinds if isinstance(self.module, cls)), plain)
+        """Torch's name for the kind of a recurrent layer: LSTM, GRU, RNN_TANH or RNN_RELU; of other cells that of their
+        class; empty for other layers."""
+        module = self.module
+        if isinstance(module, nn.RNNBase):
+            return module.mode
+        if isinstance(module, nn.RNNCell):
+            return f"RNN_{module.nonlinearity.upper()}"
+        known = (name for cls, name in ((nn.LSTMCell, "LSTM"), (nn.GRUCell, "GRU")) if isinstance(module, cls))
+        return next(known, type(module).__name__ if self.is_recurrent else "")
 
     @property
     def has_channels(self) -> bool:

@@ -14,6 +14,7 @@ from winit_cli.probe.memory import Memory, by_lag
 from winit_cli.probe.recurrence import Gates, State, Unrolled, Weights, received, step, unrolled, weights_of
 
 EXAMPLES = 64  # whose steps are computed one by one
+_TORCHS: tuple[type[nn.Module], ...] = (nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell, nn.RNNCell)
 
 
 def remembered(layer: Layer, gradients: Gradients) -> Memory:
@@ -26,13 +27,13 @@ def remembered(layer: Layer, gradients: Gradients) -> Memory:
     another. Layers that read backward have no lags: their last step is the first of the others.
     """
     module = layer.module
-    if isinstance(module, nn.RNNCellBase):
-        return _of_cell(layer, gradients) if layer.recurrence else Memory()
-    calls = [
-        (out, call) for out, call in zip(layer.outputs, layer.calls, strict=True) if isinstance(call.given, Tensor)
-    ]
-    own = any(type(module).forward is cls.forward for cls in (nn.LSTM, nn.GRU, nn.RNN))
-    if not (calls and own and isinstance(module, nn.RNNBase)):
+    if not any(type(module).forward is torchs.forward for torchs in _TORCHS):
+        return Memory()
+    if not isinstance(module, nn.RNNBase):
+        return _of_cell(layer, gradients)
+    pairs = zip(layer.outputs, layer.calls, strict=True)
+    calls = [(out, call) for out, call in pairs if isinstance(call.given, Tensor)]
+    if not calls:
         return Memory()
 
     def size(pair: tuple[Tensor, Call]) -> tuple[int, float]:
