@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from winit_cli.engine.initial import one_thread
 from winit_cli.errors import Terminated
 from winit_cli.plan import Plan
@@ -18,7 +16,7 @@ FORMAT = 1  # of the measurements, raised when they change
 
 
 def probe_run(plan: Plan, store: Store, progress: Progress) -> None:
-    """Measure the labels of a plan and enter it, unless that was done; then say the verdicts aloud.
+    """Measure the labels of a plan and enter it, unless that was done; then say aloud which are ill.
 
     A label that cannot be measured is left out; its trials may train all the same.
     """
@@ -48,14 +46,13 @@ def probe_run(plan: Plan, store: Store, progress: Progress) -> None:
     keep(store, tables, {**facts, "failed": failed})
     for label, reason in failed.items():
         progress.note(f"{label} was not probed: {reason}")
-    if measured:
-        progress.note(_said(probed))
+    if said := _ill(probed):
+        progress.note(f"at initialization: {said}")
 
 
-def _said(probed: Probed) -> str:
-    """``at initialization: 8 labels healthy; normal std=0.01 vanishing; zeros symmetric``."""
+def _ill(probed: Probed) -> str:
+    """``8 labels healthy; normal std=0.01 vanishing; zeros symmetric``; blank where all are healthy."""
     verdicts = {label: found.verdict for label, found in probed.verdicts.items()}
-    healthy = Counter(verdicts.values())["healthy"]
-    said = [f"{healthy} {'label' if healthy == 1 else 'labels'} healthy"] if healthy else []
-    said += [f"{label} {verdict}" for label, verdict in verdicts.items() if verdict != "healthy"]
-    return f"at initialization: {'; '.join(said)}"
+    ill = [f"{label} {verdict}" for label, verdict in verdicts.items() if verdict != "healthy"]
+    healthy = len(verdicts) - len(ill)
+    return "; ".join([f"{healthy} label{'s' if healthy != 1 else ''} healthy", *ill]) if ill else ""

@@ -64,7 +64,8 @@ def trials_to_probe(plan: Plan) -> list[Trial]:
     count = SEEDS if measure.probe is None else measure.probe
     if measure.probe is None:
         count = min(SEEDS, max(1, MOST // len(plan.labels)))
-    if any(METRICS[term.metric].table == "probe" for claim in plan.config.claims for term in claim.terms):
+    claimed = [METRICS[term.metric] for claim in plan.config.claims for term in claim.terms if term.metric in METRICS]
+    if any(metric.table == "probe" for metric in claimed):
         count = len(general.seeds)
     first: dict[tuple[str, int], Trial] = {}
     for trial in plan.trials:
