@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from test_explain import LAYERS, explained
+from test_explain import LAYERS, explained, layers_of
 from torch import Generator, Tensor, nn
 from zoo import CASES, IDS, fill, seeded
 
 from winit_cli.explain.layers import layer_of
 from winit_cli.rng import DrawFrom, generator
-
-WITHOUT_CALLS = ("pytorch_default", "as_built")
+from winit_cli.schemes import SCHEMES
 
 
 def made(layer: str) -> nn.Module:
@@ -29,15 +29,23 @@ def contents(module: nn.Module) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
 def test_calls_fill_every_layer_as_winit_does(name: str, options: dict[str, Any]) -> None:
-    if name in WITHOUT_CALLS:
-        return
-    for layer in LAYERS:
+    for layer in layers_of(name, **options):
         ours, theirs = made(layer), made(layer)
         fill(ours, name, seed=3, **options)
         for parameter in explained(name, layer, **options)["parameters"]:
-            with seeded(3, "init", parameter["param"]):
-                exec(parameter["torch"], {"nn": nn, "layer": theirs})
-        assert contents(theirs) == contents(ours), layer
+            param, call = parameter["param"], parameter["torch"]
+            if call is not None:
+                with seeded(3, "init", param):
+                    exec(call, {"nn": nn, "torch": torch, "math": math, "layer": theirs})
+                assert contents(theirs)[param] == contents(ours)[param], (layer, param)
+
+
+@pytest.mark.parametrize("name", [name for name, row in SCHEMES.items() if row.torch_call.startswith("nn.init.")])
+def test_a_row_with_one_call_has_code(name: str) -> None:
+    (_, options), *_ = [case for case in CASES if case[0] == name]
+    for layer in layers_of(name, **options):
+        for parameter in explained(name, layer, **options)["parameters"]:
+            assert parameter["torch"] and parameter["param"] in parameter["torch"]
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -71,7 +79,7 @@ def test_the_default_is_kaiming_uniform_with_a_of_sqrt_5() -> None:
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
 def test_the_whole_code_runs_and_leaves_what_it_fills_in_the_layer(name: str, options: dict[str, Any]) -> None:
-    for layer in ("linear:30x20", "conv:8x16x3,groups=4", "lstm:7x11"):
+    for layer in {"linear:30x20", "conv:8x16x3,groups=4", "lstm:7x11"}.intersection(layers_of(name, **options)):
         names: dict[str, Any] = {}
         with seeded("code"):
             exec(explained(name, layer, **options)["code"], names)

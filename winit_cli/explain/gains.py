@@ -8,11 +8,12 @@ from typing import Any
 
 from winit_cli.explain.spelled import spelled
 from winit_cli.schemes import SCHEMES
+from winit_cli.theory.activations import ACTIVATIONS
 from winit_cli.theory.gains import IN_TORCH, gain
 from winit_cli.theory.maps import mean_square
 
 TORCHS = "torch.nn.init.calculate_gain"
-OURS = "1 / sqrt(E[f(z)^2]), z ~ N(0, 1); torch has none"
+OURS = "1 / sqrt(E[f(z)^2]), z ~ N(0, 1)"
 SELU_PAPER = "Klambauer et al. 2017, arXiv:1706.02515"
 
 
@@ -48,8 +49,9 @@ def gain_source(scheme: str, options: Mapping[str, Any], given: Mapping[str, Any
         return "the scheme's own"
     named = given.get("gain")
     if isinstance(named, str):
-        meant = f"auto = {activation}" if named == "auto" else named
-        return f"gain: {meant}, {_source(activation if named == 'auto' else named)}"
+        name = named if named in ACTIVATIONS else activation
+        where = TORCHS if name in IN_TORCH and options["gain"] == gain(name) else OURS
+        return f"gain: {named}, {where}" if name == named else f"gain: {named}, of {name}, {where}"
     return "the default" if options["gain"] == SCHEMES[scheme].options.model_fields["gain"].default else "as given"
 
 
@@ -67,7 +69,7 @@ def _sentence(activation: str, number: float) -> str:
     if activation == "selu":
         return f"{first} ({TORCHS}), but 1 in the paper ({SELU_PAPER}), which keeps mean 0 and variance 1: lecun_normal"
     if activation not in IN_TORCH:
-        return f"{first}: {OURS}"
+        return f"{first}: {OURS}; torch has none"
     if math.isclose(number, keeping, rel_tol=1e-6):
         return f"{first} ({TORCHS}): keeps the mean square of pre-activations"
     return f"{first} ({TORCHS}); {keeping:.4g} would keep a mean square of 1"

@@ -56,12 +56,12 @@ def signal_facts(
 
 def _factors(activation: str, parameters: Sequence[Parameter]) -> dict[str, float]:
     weight, sigma_b2 = parameters[0], _sigma_b2(parameters)
-    assert weight.variance is not None and weight.fan_in and weight.fan_out
+    assert weight.variance is not None and weight.fan_in
     return {
         "sigma_w2": _sigma_w2(weight),
         "sigma_b2": sigma_b2,
         "layer_factor": layer_factor(activation, weight.variance, weight.fan_in, sigma_b2, Q),
-        "gradient_factor": gradient_factor(activation, weight.variance, weight.fan_out, Q),
+        "gradient_factor": _gradient_factor(activation, weight, Q),
     }
 
 
@@ -70,11 +70,16 @@ def _stack(activation: str, parameters: Sequence[Parameter]) -> dict[str, Any]:
     sigma_w2, sigma_b2 = factors["sigma_w2"], factors["sigma_b2"]
     found = mean_field(activation, sigma_w2, sigma_b2)
     squares = mean_squares(activation, sigma_w2, sigma_b2, Q, max(DEPTHS) + 1)
-    slopes = [gradient_factor(activation, sigma_w2, 1, q) for q in squares[:-1]]
+    slopes = [_gradient_factor(activation, parameters[0], q) for q in squares[:-1]]
     after = {
         f"after_{depth}": {"mean_square": squares[depth] / Q, "gradient": math.prod(slopes[:depth])} for depth in DEPTHS
     }
     return factors | after | asdict(found) | {"phase": phase(found)}
+
+
+def _gradient_factor(activation: str, weight: Parameter, q: float) -> float:
+    assert weight.variance is not None and weight.fan_out
+    return gradient_factor(activation, weight.variance, weight.fan_out, q)
 
 
 def _sigma_w2(weight: Parameter) -> float:

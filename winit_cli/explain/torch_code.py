@@ -4,55 +4,69 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
+from collections.abc import Sequence
 
 from winit_cli.explain.layers import GATES, Layer
 from winit_cli.schemes import SCHEMES
-from winit_cli.schemes.apply import Assignment
+from winit_cli.schemes.apply import AS_BUILT, DEFAULT, Assignment
 from winit_cli.theory.moments import Moments
 
 WIDTH = 80
 TARGET = re.compile(r"\bw\b")
+KNOWN = {"w", "nn", "torch", "math"}  # names that a call may use
 
 
 def call_of(assignment: Assignment, layer: Layer, moments: Moments) -> str | None:
-    """The call of torch for one parameter of ``layer``, block by block where it is packed; ``None`` without one."""
+    """The call of torch for one parameter of ``layer``, block by block where it is packed.
+
+    ``None`` where the row of the scheme has none that runs as it stands.
+    """
     slot, use = assignment.slot, assignment.use
     call = SCHEMES[use.scheme].torch_call.format(**use.options)
-    if not TARGET.search(call) or not _is_python(call):
+    if not TARGET.search(call) or not _runs(call):
         return None
     whole = f"layer.{slot.name}"
     if slot.blocks == 1 or moments.std == 0:
-        return _broken(TARGET.sub(whole, call), "")
+        return _statement(TARGET.sub(whole, call), "")
     part = "gate" if layer.is_recurrent else "group"
     gates = f"  # {GATES[layer.kind]}" if layer.kind in GATES else ""
-    return f"for {part} in {whole}.chunk({slot.blocks}):{gates}\n{_broken(TARGET.sub(part, call), '    ')}"
+    return f"for {part} in {whole}.chunk({slot.blocks}):{gates}\n{_statement(TARGET.sub(part, call), '    ')}"
 
 
-def code_of(layer: Layer, assignments: list[Assignment], calls: list[str | None]) -> str:
-    """A program that makes the layer and fills it; parameters without a call of torch are named in a comment."""
-    lines = ["from torch import nn", "", f"layer = {layer.code}"]
-    if any(assignment.use.scheme == "pytorch_default" for assignment in assignments):
+def code_of(layer: Layer, assignments: Sequence[Assignment], calls: Sequence[str | None]) -> str:
+    """A program that makes the layer and fills it; what has no call that runs is a comment."""
+    lines = [f"layer = {layer.code}"]
+    if any(assignment.use == DEFAULT for assignment in assignments):
         lines.append("layer.reset_parameters()  # what its constructor does")
     for assignment, call in zip(assignments, calls, strict=True):
-        row = SCHEMES[assignment.use.scheme]
         if call is not None:
             lines.append(call)
-        elif not row.own_biases:
-            lines.append(f"# layer.{assignment.slot.name}: no call of torch does what {row.name} does")
-    return "\n".join(lines)
+        elif assignment.use not in (AS_BUILT, DEFAULT):
+            row = SCHEMES[assignment.use.scheme]
+            words = row.torch_call or f"no call of torch does what {row.name} does"
+            lines.append(textwrap.fill(f"# layer.{assignment.slot.name}: {words}", WIDTH, subsequent_indent="#   "))
+    code = "\n".join(lines)
+    imports = [f"import {name}" for name in ("math", "torch") if re.search(rf"\b{name}\.", code)]
+    return "\n".join([*imports, "from torch import nn", "", code])
 
 
-def _is_python(text: str) -> bool:
+def _runs(call: str) -> bool:
+    """Whether it is Python whose names are all known."""
     try:
-        ast.parse(text)
+        names = [node for node in ast.walk(ast.parse(call)) if isinstance(node, ast.Name)]
     except SyntaxError:
         return False
-    return True
+    made = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    return {name.id for name in names} <= KNOWN | made
 
 
-def _broken(call: str, indent: str) -> str:
-    """A call on one line, or with its arguments on a line of their own."""
-    head, bracket, arguments = call.partition("(")
-    if len(indent + call) <= WIDTH or not call.endswith(")"):
+def _statement(call: str, indent: str) -> str:
+    """A call of torch.nn.init as it is or, where long, with its arguments on a line of their own; others do not build
+    a graph either."""
+    if not re.fullmatch(r"nn\.init\.\w+\([^()]*\)", call):
+        return f"{indent}with torch.no_grad():\n{indent}    {call}"
+    if len(indent + call) <= WIDTH:
         return indent + call
+    head, bracket, arguments = call.partition("(")
     return f"{indent}{head}{bracket}\n{indent}    {arguments[:-1]}\n{indent})"
