@@ -148,6 +148,11 @@ def test_gains_and_where_they_come_from(options: dict[str, Any], activation: str
     assert weight["gain_source"] == source
 
 
+def test_a_negative_gain() -> None:
+    weight = explained("orthogonal", "linear:16x9", gain=-2.0)["parameters"][0]
+    assert weight["in_numbers"] == "std = |gain| / sqrt(max(rows, columns)) = 2 / sqrt(max(9, 16)) = 0.5"
+
+
 def test_both_conventions_of_selu() -> None:
     found = scheme_facts("lecun_normal", "selu")["activation"]
     assert (found["gain"], found["torch"], found["paper"]) == (0.75, 0.75, 1.0)

@@ -22,6 +22,7 @@ SCHEMES = [
     winit.Scheme("bare", f),
     winit.Scheme("halved", f, moments=lambda shape, std: winit.Moments(std=std), torch_call="w.normal_(0, {std})"),
     winit.Scheme("worded", f, torch_call="w.fill_(1 / fan)"),
+    winit.Scheme("braced", f, torch_call="w.fill_({}['x'])", moments=lambda s, std: winit.Moments(0.1 / (s[1] != 16))),
     winit.Scheme(
         "fanned", lambda t, generator: torch.nn.init.kaiming_normal_(t, nonlinearity="linear", generator=generator),
         moments=lambda shape: winit.Moments(std=shape[1] ** -0.5, gain=1.0), dims=(2, 2), keeps="what is [kept]",
@@ -76,7 +77,9 @@ def test_the_default() -> None:
     said = said_by("pytorch_default", "--layer", "linear:100x100")
     assert "gain is sqrt(2 / (1 + 5)) = sqrt(1/3), which makes kaiming_uniform_ U(±1/sqrt(fan_in)) = U(±0.1)" in said
     assert "its variance is 0.333 of Xavier's and 0.167 of He's" in said
-    assert "falls to 1/6 in every layer; with its biases it falls to 0.4 / fan_in and no further" in said
+    assert "falls to 1/6 in every layer" in said
+    assert "with them the mean square falls to 0.4 / fan_in and no further" in said
+    assert "biases are random" not in said_by("default:bias=zeros", "--layer", "linear:9x9")
 
 
 def test_in_general_and_without_a_formula() -> None:
@@ -105,6 +108,13 @@ def test_plug_ins_have_what_their_rows_have() -> None:
     assert fanned["parameters"][0]["in_numbers"] == "std = gain / sqrt(fan_in) = 1 / sqrt(16) = 0.25"
     assert fanned["signal"]["stack"]["layer_factor"] == pytest.approx(0.5)
     assert "keeps what is [kept]" in said_by("fanned", *linear)
+
+
+def test_a_plug_in_whose_moments_fail_is_blamed() -> None:
+    Path("plug.py").write_text(PLUGIN)
+    said = refused("explain", "braced", "--plugin", "plug.py", "--layer", "linear:16x9")
+    assert said.startswith("plug.py:") and "the moments of scheme braced raised ZeroDivisionError" in said
+    assert "in torch w.fill_({}['x'])" in said_by("braced", "--plugin", "plug.py")
 
 
 REFUSED = [

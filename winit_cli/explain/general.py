@@ -15,7 +15,7 @@ from winit_cli.explain.layers import Layer, layer_of
 from winit_cli.explain.parameters import Parameter, assignments_of, parameter_of
 from winit_cli.explain.signal import signal_facts
 from winit_cli.explain.state import embedding_facts, recurrent_facts
-from winit_cli.explain.torch_code import code_of
+from winit_cli.explain.torch_code import code_of, filled
 from winit_cli.schemes import SCHEMES, Scheme
 from winit_cli.schemes.apply import Assignment
 from winit_cli.schemes.recipe import Recipe
@@ -67,7 +67,7 @@ def _of_row(row: Scheme, given: Mapping[str, Any], options: Mapping[str, Any]) -
         "formula": row.formula,
         "keeps": row.keeps,
         "paper": row.paper,
-        "torch": row.torch_call.format(**options),
+        "torch": filled(row.torch_call, options),
         "fills": row.applies_to,
         "options": dict(given),
         "pitfalls": list(row.pitfalls),

@@ -25,9 +25,9 @@ def in_numbers(moments: Moments, fan: Fan | None, formula: Of, shape: Sequence[i
         root = f"1 / sqrt({fan.name}) = 1 / sqrt({fan.in_numbers})"
         return f"bound = {root} = {moments.bound:.4g}, std = bound / sqrt(3) = {std:.4g}"
     assert moments.gain is not None
-    top = spelled(moments.gain)
+    name, top = "gain" if moments.gain > 0 else "|gain|", spelled(abs(moments.gain))
     top = f"({top})" if top[0].isdigit() and "/" in top else top
-    return f"std = gain / sqrt({fan.name}) = {top} / sqrt({fan.in_numbers}) = {std:.4g}{_bound(std, moments.bound)}"
+    return f"std = {name} / sqrt({fan.name}) = {top} / sqrt({fan.in_numbers}) = {std:.4g}{_bound(std, moments.bound)}"
 
 
 def _bound(std: float, bound: float | None) -> str:

@@ -13,6 +13,7 @@ from winit_cli.explain.gains import gain_source
 from winit_cli.explain.in_numbers import in_numbers
 from winit_cli.explain.layers import Layer
 from winit_cli.explain.torch_code import call_of
+from winit_cli.foreign import blaming
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.apply import Assignment, assign
 from winit_cli.schemes.audit import expected
@@ -64,7 +65,9 @@ def assignments_of(recipe: Recipe, layer: Layer) -> list[Assignment]:
 def parameter_of(assignment: Assignment, layer: Layer, given: Mapping[str, Any], activation: str) -> Parameter:
     """The facts of one parameter; ``given`` are the options as the user wrote them."""
     slot, use = assignment.slot, assignment.use
-    block, moments = slot.block_shape, expected(assignment)
+    with blaming(f"the moments of scheme {use.scheme}"):
+        moments = expected(assignment)
+    block = slot.block_shape
     fan_in, fan_out = fans(block) if len(block) > 1 else (None, None)
     fan = _fan(assignment, moments, layer)
     has_gain = moments.gain is not None

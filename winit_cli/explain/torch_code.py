@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from winit_cli.explain.layers import GATES, Layer
 from winit_cli.schemes import SCHEMES
@@ -17,13 +18,21 @@ TARGET = re.compile(r"\bw\b")
 KNOWN = {"w", "nn", "torch", "math"}  # names that a call may use
 
 
+def filled(call: str, options: Mapping[str, Any]) -> str:
+    """The ``torch_call`` of a row with its options put in; as it is where its braces mean something else."""
+    try:
+        return call.format(**options)
+    except (LookupError, ValueError):
+        return call
+
+
 def call_of(assignment: Assignment, layer: Layer, moments: Moments) -> str | None:
     """The call of torch for one parameter of ``layer``, block by block where it is packed.
 
     ``None`` where the row of the scheme has none that runs as it stands.
     """
     slot, use = assignment.slot, assignment.use
-    call = SCHEMES[use.scheme].torch_call.format(**use.options)
+    call = filled(SCHEMES[use.scheme].torch_call, use.options)
     if not TARGET.search(call) or not _runs(call):
         return None
     whole = f"layer.{slot.name}"
