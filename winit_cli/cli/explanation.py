@@ -96,10 +96,8 @@ def _print_signal(terminal: Terminal, signal: Mapping[str, Any]) -> None:
 def _factors(signal: Mapping[str, Any]) -> Table:
     """The layer and, where that is not square, the stack of square layers: what one does, and many of them."""
     table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("", overflow="fold")
-    table.add_column("", no_wrap=True)
-    for name in ("per layer", *(f"after {depth}" for depth in DEPTHS)):
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("", "", "per layer", *(f"after {depth}" for depth in DEPTHS)):
+        table.add_column(name, justify="right" if name else "left", overflow="fold")
     stack = signal["stack"]
     kinds = (("signal, forward", "layer_factor", "mean_square"), ("gradient, back", "gradient_factor", "gradient"))
     if stack["layer"] != signal["layer"]:
