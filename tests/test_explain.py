@@ -208,13 +208,13 @@ SENTENCES = [
     ),
     (
         ("xavier_normal", "tanh"),
-        "falls slowly to 0, and squared gradients and squared small differences keep their size",
+        "falls slowly to 0, where squared gradients and squared small differences keep their size",
     ),
     (("pytorch_default", "relu"), "settles at q* = 0.002, where biases hold it up, and squared"),
     (("kaiming_normal", "linear"), "grows without end, 2-fold in every layer, and squared gradients"),
     (
         ("kaiming_normal", "tanh"),
-        "settles at q* = 0.618, and squared gradients and squared small differences grow 1.106x",
+        "settles at q* = 0.618, where squared gradients and squared small differences grow 1.106x",
     ),
     (
         ("normal", "gelu"),

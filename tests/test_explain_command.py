@@ -8,8 +8,6 @@ import pytest
 from commands import refused, winit, winit_json
 from zoo import CASES, IDS
 
-from winit_cli.schemes import SCHEMES
-
 pytestmark = pytest.mark.usefixtures("no_sets")  # an empty working directory
 
 PLUGIN = """
@@ -21,6 +19,7 @@ def f(tensor, generator, *, std: float = 0.1):
 SCHEMES = [
     winit.Scheme("bare", f),
     winit.Scheme("halved", f, moments=lambda shape, std: winit.Moments(std=std), torch_call="w.normal_(0, {std})"),
+    winit.Scheme("stepwise", f, torch_call="s = 2; w.normal_(); w.mul_(s)"),
     winit.Scheme("worded", f, torch_call="w.fill_(1 / fan)"),
     winit.Scheme("braced", f, torch_call="w.fill_({}['x'])", moments=lambda s, std: winit.Moments(0.1 / (s[1] != 16))),
     winit.Scheme(
@@ -43,9 +42,10 @@ def spelled(name: str, options: dict[str, object]) -> str:
 @pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
 def test_it_fits_a_terminal(name: str, options: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    layer = "conv3d:128x256x3x3x3,groups=32" if SCHEMES[name].can_fill((1,) * 5) else "rnn:128x256"
-    for arguments in ([], ["--layer", layer]):
-        lines = winit("explain", spelled(name, options), *arguments).stdout.splitlines()
+    asked = [["--layer", layer] for layer in ("conv3d:128x256x3x3x3,groups=32", "lstm:128x256")]
+    printed = [winit("explain", spelled(name, options), *arguments).stdout for arguments in ([], *asked)]
+    assert printed[0] and any(printed[1:]), "one of the layers is refused where the scheme cannot fill it"
+    for lines in (text.splitlines() for text in printed if text):
         assert max(map(len, lines)) <= 80
         assert [line for line in lines if line != line.rstrip()] == []
 
@@ -69,7 +69,7 @@ def test_options_after_a_colon_are_in_the_numbers() -> None:
 
 def test_the_sentence_of_a_chaotic_net() -> None:
     said = said_by("xavier:gain=auto", "--layer", "linear:100x100", "--activation", "tanh")
-    assert "settles at q* = 1.178, and squared gradients and squared small differences grow 1.21x per layer" in said
+    assert "settles at q* = 1.178, where squared gradients and squared small differences grow 1.21x per layer" in said
     assert "chaotic" in said
 
 
@@ -99,6 +99,8 @@ def test_plug_ins_have_what_their_rows_have() -> None:
     assert "none: the row of the scheme has no moments for these values" in bare
     assert "# layer.weight: no call of torch does what bare does nn.init.zeros_(layer.bias)" in bare
     halved = winit_json("explain", "halved:std=0.5", *linear)
+    lines = "with torch.no_grad():\n    s = 2\n    layer.weight.normal_()\n    layer.weight.mul_(s)"
+    assert winit_json("explain", "stepwise", *linear)["parameters"][0]["torch"] == lines
     assert halved["parameters"][0]["torch"] == "with torch.no_grad():\n    layer.weight.normal_(0, 0.5)"
     exec(halved["code"], names := {})
     assert float(names["layer"].weight.detach().std()) == pytest.approx(0.5, abs=0.2)

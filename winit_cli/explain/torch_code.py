@@ -15,6 +15,7 @@ from winit_cli.theory.moments import Moments
 
 WIDTH = 80
 TARGET = re.compile(r"\bw\b")
+INITIALIZER = re.compile(r"nn\.init\.\w+\([^()]*\)")
 KNOWN = {"w", "nn", "torch", "math"}  # names that a call may use
 
 
@@ -37,10 +38,10 @@ def call_of(assignment: Assignment, layer: Layer, moments: Moments) -> str | Non
         return None
     whole = f"layer.{slot.name}"
     if slot.blocks == 1 or moments.std == 0:
-        return _statement(TARGET.sub(whole, call), "")
+        return _statements(TARGET.sub(whole, call), "")
     part = "gate" if layer.is_recurrent else "group"
     gates = f"  # {GATES[layer.kind]}" if layer.kind in GATES else ""
-    return f"for {part} in {whole}.chunk({slot.blocks}):{gates}\n{_statement(TARGET.sub(part, call), '    ')}"
+    return f"for {part} in {whole}.chunk({slot.blocks}):{gates}\n{_statements(TARGET.sub(part, call), '    ')}"
 
 
 def code_of(layer: Layer, assignments: Sequence[Assignment], calls: Sequence[str | None]) -> str:
@@ -70,12 +71,18 @@ def _runs(call: str) -> bool:
     return {name.id for name in names} <= KNOWN | made
 
 
-def _statement(call: str, indent: str) -> str:
-    """A call of torch.nn.init as it is or, where long, with its arguments on a line of their own; others do not build
-    a graph either."""
-    if not re.fullmatch(r"nn\.init\.\w+\([^()]*\)", call):
-        return f"{indent}with torch.no_grad():\n{indent}    {call}"
-    if len(indent + call) <= WIDTH:
-        return indent + call
-    head, bracket, arguments = call.partition("(")
+def _statements(code: str, indent: str) -> str:
+    """One a line; functions of torch.nn.init build no graph by themselves, others are kept from it."""
+    found = [str(ast.get_source_segment(code, node)) for node in ast.parse(code).body]
+    if all(INITIALIZER.fullmatch(statement) for statement in found):
+        return "\n".join(_broken(statement, indent) for statement in found)
+    inner = "\n".join(_broken(statement, f"{indent}    ") for statement in found)
+    return f"{indent}with torch.no_grad():\n{inner}"
+
+
+def _broken(statement: str, indent: str) -> str:
+    """A statement; where it is a long call of torch.nn.init, with its arguments on a line of their own."""
+    if len(indent + statement) <= WIDTH or not INITIALIZER.fullmatch(statement):
+        return indent + statement
+    head, bracket, arguments = statement.partition("(")
     return f"{indent}{head}{bracket}\n{indent}    {arguments[:-1]}\n{indent})"

@@ -14,8 +14,9 @@ SLOPE = "squared gradients and squared small differences"
 
 
 def of_stack(activation: str, stack: Mapping[str, Any]) -> str:
-    """``with tanh the mean square … settles at q* = 1.178, and squared gradients … grow 1.21x …: chaotic …``."""
-    return f"with {activation} {_forward(activation, stack)}, and {_backward(stack)}: {_end(stack)}"
+    """``with tanh the mean square … settles at q* = 1.178, where squared gradients … grow 1.21x …: chaotic …``."""
+    joined = "and" if activation in SLOPES or stack["q_star"] is None else "where"  # chi_1 is that at q*
+    return f"with {activation} {_forward(activation, stack)}, {joined} {_backward(stack)}: {_end(stack)}"
 
 
 def _forward(activation: str, stack: Mapping[str, Any]) -> str:
