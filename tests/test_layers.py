@@ -36,6 +36,7 @@ BELOW["claims"] = {*BELOW["stats"], "stats", "tables"}
 BELOW["config"] = {*BELOW["schemes"], "schemes", "models", "data", "losses", *BELOW["claims"], "claims"}
 BELOW["plugins"] = {*BELOW["config"]}
 BELOW["rehearsal"] = {*BELOW["config"]}
+BELOW["explain"] = {*BELOW["config"], "config"}
 BELOW["setting"] = {*BELOW["config"], "config", "rehearsal"}
 BELOW["plan"] = {*BELOW["setting"], "setting"}
 BELOW["resolved"] = {*BELOW["plan"], "plan"}
