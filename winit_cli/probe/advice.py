@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from winit_cli.probe.layers import ROOT
+from winit_cli.schemes.slots import ROOT
 
 HEALTHY = (
     "signal and gradient keep their size and units differ: initialization is probably not the cause of a failure; "

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from winit_cli.foreign import blaming
-from winit_cli.probe.layers import ROOT, Layer
+from winit_cli.probe.layers import Layer
 from winit_cli.probe.measured import Row
+from winit_cli.schemes.slots import ROOT
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from winit_cli.probe.arrays import joined
 from winit_cli.probe.gradients import owner
 from winit_cli.probe.jacobian import Spectrum
-from winit_cli.probe.layers import ROOT, Layer
+from winit_cli.probe.layers import Layer
 from winit_cli.probe.measured import Bin
 from winit_cli.probe.memory import Memory
-from winit_cli.schemes.slots import slots
+from winit_cli.schemes.slots import ROOT, slots
 
 BINS = 40
 EXAMPLES = 64  # whose activations are counted: thousands of values in every layer

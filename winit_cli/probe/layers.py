@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from winit_cli.schemes.slots import LAYERS, Slot, slots
-
-ROOT = "self"  # the path of a layer that is the whole module
+from winit_cli.schemes.slots import LAYERS, ROOT, Slot, slots
 
 
 class Call(NamedTuple):

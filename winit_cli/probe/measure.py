@@ -39,21 +39,17 @@ def measure(
         ForeignError: the module or the loss raised an error.
     """
     with torch.inference_mode(False), torch.enable_grad(), untouched(module, *key):
-        observer = Observer(module)
-        with observer:
-            out = forward(module, x)
+        observer, out = _watched(module, x)
         layers, depths = observer.layers, observer.depths
-        if not layers:
-            raise UsageError(f"{type(module).__name__} called no layer with weights; there is nothing to probe")
         gradients = gradients_of(loss_of(loss, out, y), layers, module)
         of_weights = weight_gradients(gradients, layers, depths)
         memories = {layer: remembered(layer, gradients) for layer in layers if layer.is_recurrent}
-        rows = [*activity(layers, x), *gradient_rows(gradients, layers, depths), *symmetry(of_weights)]
-        rows += memory_rows(memories)
         with twice_differentiable(module):
             with holding_statistics(module):
                 spectrum = jacobian(module, layers[0], x)
-            rows += [*jacobian_rows(spectrum, layers[-1]), quotient_row(module, layers[-1], x, y, loss)]
+            quotient = quotient_row(module, layers[-1], x, y, loss)
+        rows = [*activity(layers, x), *gradient_rows(gradients, layers, depths), *memory_rows(memories)]
+        rows += [*symmetry(of_weights), *jacobian_rows(spectrum, layers[-1]), quotient]
         bins: list[Bin] = []
         if count_values:
             bins += [*weight_bins(module, layers, depths), *signal_bins(layers, len(x)), *gradient_bins(of_weights)]
@@ -62,6 +58,16 @@ def measure(
     bins.sort(key=lambda one: one.depth)
     places = tuple(_place(layer, memories.get(layer)) for layer in layers)
     return Measured(places, mean_square(x), tuple(rows), tuple(bins))
+
+
+def _watched(module: nn.Module, x: Tensor) -> tuple[Observer, Tensor]:
+    """What one forward pass shows, and its output."""
+    observer = Observer(module)
+    with observer:
+        out = forward(module, x)
+    if not observer.layers:
+        raise UsageError(f"{type(module).__name__} called no layer with weights; there is nothing to probe")
+    return observer, out
 
 
 def _place(layer: Layer, memory: Memory | None) -> Place:

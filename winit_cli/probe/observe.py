@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
-from winit_cli.probe.layers import ROOT, Layer, call_of, layer_paths
+from winit_cli.probe.layers import Layer, call_of, layer_paths
+from winit_cli.schemes.slots import ROOT
 from winit_cli.theory.activations import ACTIVATIONS
 
 IDENTITY = "linear"
