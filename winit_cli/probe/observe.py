@@ -98,8 +98,7 @@ class Observer(TorchFunctionMode):
         if name in ACTIVATIONS or name in _OTHER_ACTIVATIONS:
             self._owned.pop(id(out), None)  # changed in place
             if not layer.activation_name:
-                rest = {key: value for key, value in given.items() if key not in ("inplace", "input")}
-                layer.activation, layer.activation_name = (lambda z: func(z.clone(), *args[1:], **rest)), name
+                layer.activation, layer.activation_name = _elsewhere(func, args[1:], given), name
         elif name in _WITH_PARAMETERS:
             layer.activation_name = layer.activation_name or name
         elif name in _NORMS and not layer.activation_name:
@@ -108,6 +107,14 @@ class Observer(TorchFunctionMode):
         elif name in _PASSED:
             self._owned[id(out)] = out, layer, call
         return out
+
+
+def _elsewhere(func: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Callable[[Tensor], Tensor]:
+    """A call of an activation with these arguments that leaves its input as it is."""
+    others = [value for value in args if value is not True]  # inplace, by its place
+    named = {key: value for key, value in given.items() if key not in ("inplace", "input")}
+    in_place = func.__name__.endswith("_")
+    return lambda z: func(z.clone() if in_place else z, *others, **named)
 
 
 def _copied(out: Any) -> Any:
