@@ -19,7 +19,7 @@ QUIET: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": N
 SALT: dict[Any, Any] = {"svg.hashsalt": "winit"}
 
 
-def encode(figure: Figure, kind: str, words: Mapping[str, str] = {}) -> bytes:  # noqa: B006
+def encode(figure: Figure, kind: str, words: Mapping[str, str] = {}) -> bytes:
     """The figure as ``png`` or ``svg`` bytes; ``words`` are a Title and a Description for those who do not see it."""
     buffer = io.BytesIO()
     with mpl.rc_context(SALT), warnings.catch_warnings():
@@ -28,7 +28,7 @@ def encode(figure: Figure, kind: str, words: Mapping[str, str] = {}) -> bytes:  
     return buffer.getvalue()
 
 
-def save(figure: Figure, stem: Path, words: Mapping[str, str] = {}) -> None:  # noqa: B006
+def save(figure: Figure, stem: Path, words: Mapping[str, str] = {}) -> None:
     """Write ``stem.png`` and ``stem.svg``, making the directory; see :func:`encode` for ``words``.
 
     Raises:
