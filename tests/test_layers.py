@@ -47,9 +47,10 @@ BELOW["report"] = {*BELOW["plots"], "plots", "findings", "jsonable"}
 BELOW["stopping"] = {"errors"}
 BELOW["workers"] = {"errors", "foreign", "stopping"}
 BELOW["training"] = {"stopping", "workers", *BELOW["engine"], "engine", *BELOW["store"], "store"}
+BELOW["probing"] = {*BELOW["training"], "training", *BELOW["probe"], "probe"}
 BELOW["runner"] = {
-    *BELOW["training"],
-    "training",
+    *BELOW["probing"],
+    "probing",
     "environment",
     "resolved",
     *BELOW["stats"],
