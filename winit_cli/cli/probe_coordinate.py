@@ -89,9 +89,10 @@ class Checked:
             yield Picture("coordinate", "Coordinate check", alt, figure)
 
 
-def is_stable(slopes: dict[str, float]) -> bool:
-    """Whether no layer's change grows or shrinks with the width."""
-    return all(abs(slope) < STABLE for slope in slopes.values() if not math.isnan(slope))
+def is_stable(slopes: dict[str, float]) -> bool | None:
+    """Whether no layer's change grows or shrinks with the width; None where no layer changes at all."""
+    moving = [slope for slope in slopes.values() if not math.isnan(slope)]
+    return all(abs(slope) < STABLE for slope in moving) if moving else None
 
 
 def sentence(label: str, slopes: dict[str, float]) -> str:

@@ -85,7 +85,9 @@ class Layers:
         there = len({seed for trial in self.plan.trials for seed in trial.setting.experiment.general.seeds})
         count = len(self.probed.seeds)
         seeds = f"{count} of {there} seeds (--seeds {there} probes all)" if count < there else f"{count} seeds"
-        return f"medians over {seeds}, each with up to {EXAMPLES} examples of its first batches; nothing was trained"
+        means = "" if self.label is None else "; of layers means, ± half of their 95 % interval"
+        examples = f"each with up to {EXAMPLES} examples of its first batches"
+        return f"medians over {seeds}, {examples}{means}; nothing was trained"
 
     def pictures(self) -> Iterator[Picture]:
         """The figures of ``winit_cli.plots.signal_plots`` that have something to show."""

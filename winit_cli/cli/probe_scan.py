@@ -57,7 +57,9 @@ class Scanned:
         print_cells(terminal, self.cells)
         seeds = len(self.cells[0].seeds)
         over = f"medians over {seeds} seeds" if seeds > 1 else "one seed (--seeds 5 takes more)"
-        terminal.print(f"[dim]gradient dL/dz of layer 1 in proportion to the head's; {over}; nothing was trained[/dim]")
+        drawn = f"weights N(0, sigma_w²/fan_in), biases N(0, {self.grid.sigma_b**2:g}); " if self.grid.sigma_w else ""
+        said = f"{drawn}gradient dL/dz of layer 1 in proportion to the head's; {over}; nothing was trained"
+        terminal.print(f"[dim]{said}[/dim]")
 
     def pictures(self) -> Iterator[Picture]:
         """The phase diagram, or lines where only one axis was scanned."""

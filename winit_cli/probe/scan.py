@@ -65,13 +65,14 @@ def measure_spot(spot: Spot) -> Cell:
         ConfigError: a scheme cannot fill the network; ForeignError where a user's code raised an error.
     """
     with one_thread():
-        found = {trial.seed: _measure(trial) for trial in spot.trials}
+        found = {trial.seed: measure_trial(trial) for trial in spot.trials}
     measured = [one for one, _ in found.values()]
     seeds = {seed: _ends(one) for seed, (one, _) in found.items()}
     return Cell(spot, judge(measured), seeds, _expected(spot.trials[0], *next(iter(found.values()))))
 
 
-def _measure(trial: Trial) -> tuple[Measured, list[InitRecord]]:
+def measure_trial(trial: Trial) -> tuple[Measured, list[InitRecord]]:
+    """The model of a trial as training would find it, by the few numbers of ``measure_quickly``, and what filled it."""
     setting = trial.setting
     model, records = initialized(trial)
     part = first_examples(setting.dataset.train, trial.seed, setting.train.batch_size)

@@ -18,7 +18,7 @@ from winit_cli.theory.maps import correlation_map, mean_power_of_slope, mean_squ
 from winit_cli.theory.scale_free import SLOPES
 
 SETTLED = 1e-9  # a change of a correlation below it counts as none
-CHANCE = 4.0  # standard errors that the mean of numbers of mean 0 may lie from it
+CHANCE = 6.0  # standard errors that the mean of numbers of mean 0 may lie from it
 OVERFLOW = 3.4e38  # of single precision: a net has no larger numbers
 
 
