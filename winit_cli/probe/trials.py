@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +17,7 @@ from winit_cli.engine.initial import initialized, one_thread
 from winit_cli.plan import Plan, Trial
 from winit_cli.probe.measure import Measured, measure
 from winit_cli.probe.verdict import Verdict, judge
+from winit_cli.rng import forked
 
 SEEDS = 5  # of the config's are probed unless more are asked for: an odd number, whose median is one of them
 MOST = 100  # probes, of about a twentieth of a second, unless more are asked for
@@ -95,9 +97,10 @@ def probe_plan(plan: Plan, most_seeds: int | None = SEEDS) -> Probed:
 def probe_trial(trial: Trial) -> Measured:
     """Measure the model of a trial as training would find it at its first step."""
     setting = trial.setting
-    model, _ = initialized(trial)
     part = first_examples(setting.dataset.train, trial.seed, setting.train.batch_size)
-    return measure(model, part.x, part.y, setting.loss.function, trial.seed, "step", 0)
+    with forked(trial.seed, "trial") if setting.is_foreign else contextlib.nullcontext():
+        model, _ = initialized(trial)
+        return measure(model, part.x, part.y, setting.loss.function, trial.seed, "step", 0)
 
 
 def first_examples(train: Part, seed: int, batch_size: int) -> Part:
