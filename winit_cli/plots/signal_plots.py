@@ -63,7 +63,8 @@ SIGNAL_PLOTS = (
         "Cosine between the pre-activations of two examples, mean over pairs and seeds: layer by layer at the left, "
         "each hidden layer against the one before it at the right. At 1 all inputs look alike and the network cannot "
         "tell them apart; points above the diagonal are on their way there. Dashed is theory: at the left from the "
-        "first layer's measured value on, as if all pairs were equally alike, at the right the map of the last hidden layer.",
+        "first layer's measured value on, as if all pairs were equally alike, at the right the map of the last hidden "
+        "layer.",
         signal_texts.correlation,
         probe_correlation.figure,
     ),
