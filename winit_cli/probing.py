@@ -5,7 +5,7 @@ from __future__ import annotations
 from winit_cli.engine.initial import one_thread
 from winit_cli.errors import Terminated
 from winit_cli.plan import Plan
-from winit_cli.probe.measure import Measured
+from winit_cli.probe.measured import Measured
 from winit_cli.probe.trials import Probed, probe_trial, trials_to_probe
 from winit_cli.store.probed import keep, kept
 from winit_cli.store.store import Store
