@@ -13,7 +13,7 @@ from torch import nn
 
 from winit_cli.engine.initial import initialized
 from winit_cli.plan import Trial
-from winit_cli.probe.measure import Measured
+from winit_cli.probe.measured import Measured
 from winit_cli.probe.quick import measure_quickly
 from winit_cli.theory import propagation
 from winit_cli.theory.prediction import (

@@ -19,9 +19,10 @@ from winit_cli.engine.initial import initialized, one_thread
 from winit_cli.engine.optimizer import make_optimizer, rate_factor
 from winit_cli.engine.serial import update
 from winit_cli.plan import Trial
+from winit_cli.probe.arrays import joined
 from winit_cli.probe.grid import Spot
-from winit_cli.probe.measure import _forward, _joined
-from winit_cli.probe.observe import Layer, Observer
+from winit_cli.probe.layers import Layer
+from winit_cli.probe.observe import observed
 from winit_cli.probe.trials import first_examples
 from winit_cli.probe.untouched import untouched
 from winit_cli.rng import forked, seed_globals
@@ -68,9 +69,9 @@ def _follow(trial: Trial) -> Sizes:
 
 
 def _pre_activations(model: nn.Module, x: Tensor, seed: int) -> list[tuple[Layer, Tensor]]:
-    with torch.no_grad(), untouched(model, seed, "step", 0), Observer(model) as observer:
-        _forward(model, x)
-    return [(layer, _joined(layer, len(x))) for layer in observer.layers]
+    with torch.no_grad(), untouched(model, seed, "step", 0):
+        observer, _ = observed(model, x)
+    return [(layer, joined(layer, len(x)).double()) for layer in observer.layers]
 
 
 def _size(z: Tensor) -> float:

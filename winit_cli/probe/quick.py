@@ -1,19 +1,25 @@
 """The few numbers that a verdict needs, in one forward and one backward pass: for scans of many networks.
 
-Left out are gradients by parameter, Jacobians, the gradient quotient, and the number of distinct units where there is
-more than one.
+Left out are Jacobians, the gradient quotient, the gradients of parameters, and the number of distinct units where there
+is more than one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 
-from winit_cli.probe.measure import Loss, Measured, Place, Row, _count, _forward, _loss, _mean_square, _signals
-from winit_cli.probe.observe import Layer, Observer
-from winit_cli.probe.units import SAME, gradient_rank, unit_rows
+from winit_cli.probe.activity import activity
+from winit_cli.probe.arrays import mean_square
+from winit_cli.probe.calling import Loss, loss_of
+from winit_cli.probe.gradients import Gradients, gradient_rows, gradients_of, weight_gradients
+from winit_cli.probe.layers import Layer
+from winit_cli.probe.measure import place_of
+from winit_cli.probe.measured import Measured
+from winit_cli.probe.memory import memory_rows
+from winit_cli.probe.observe import observed
+from winit_cli.probe.remembered import remembered
+from winit_cli.probe.units import SAME, symmetry, unit_rows
 from winit_cli.probe.untouched import untouched
 
 
@@ -21,41 +27,25 @@ def measure_quickly(module: nn.Module, x: Tensor, y: Tensor | None, loss: Loss, 
     """As ``winit_cli.probe.measure.measure``, with fewer rows and equal numbers in them.
 
     Raises:
+        UsageError: the module has no layer that was called, or its output is no tensor.
         ForeignError: the module or the loss raised an error.
     """
     with torch.inference_mode(False), torch.enable_grad(), untouched(module, *key):
-        observer = Observer(module)
-        with observer:
-            out = _forward(module, x)
-        layers = observer.layers
-        rows = [*_signals(layers, x), *_gradients(layers, _loss(loss, out, y))]
-    places = tuple(Place(layer.path, _count(layer), layer.activation_name, layer.is_recurrent) for layer in layers)
-    return Measured(places, _mean_square(x), tuple(rows))
+        observer, out = observed(module, x)
+        layers, depths = observer.layers, observer.depths
+        gradients = gradients_of(loss_of(loss, out, y), layers, module)
+        memories = {layer: remembered(layer, gradients) for layer in layers if layer.is_recurrent}
+        of_weights = weight_gradients(gradients, layers, depths)
+        of_one_unit = {layer: found for layer, found in of_weights.items() if _has_one_unit(layer)}
+        rows = [*activity(layers, x), *gradient_rows(Gradients(gradients.given, {}), layers, depths)]
+        rows += [*symmetry(of_one_unit), *memory_rows(memories)]
+    places = tuple(place_of(layer, memories.get(layer)) for layer in layers)
+    return Measured(places, mean_square(x), tuple(rows))
 
 
-def _gradients(layers: list[Layer], loss: Tensor) -> Iterator[Row]:
-    """Norms of ``dL/dz``; of layers whose units are all one, also the rank of the gradient of their weights."""
-    if not loss.requires_grad:
-        return
-    alike = [layer for layer in layers if _units_are_equal(layer.module)]
-    weights = {layer: [w for w in layer.module.parameters() if w.dim() > 1 and w.requires_grad] for layer in alike}
-    outputs = [(layer, out) for layer in layers for out in layer.outputs if out.requires_grad]
-    wanted = [*(out for _, out in outputs), *(w for some in weights.values() for w in some)]
-    found = iter(torch.autograd.grad(loss, wanted, materialize_grads=True))
-    squares = dict.fromkeys(layers, 0.0)
-    for (layer, _), delta in zip(outputs, found, strict=False):
-        squares[layer] += torch.linalg.vector_norm(delta, dtype=torch.float64).item() ** 2
-    for layer, square in squares.items():
-        yield Row(layer.path, layer.depth, "grad_norm", square**0.5)
-    for layer, some in weights.items():
-        yield Row(layer.path, layer.depth, "distinct_units", 1.0)
-        if some:
-            yield Row(layer.path, layer.depth, "gradient_rank", gradient_rank([next(found) for _ in some]))
-
-
-def _units_are_equal(module: nn.Module) -> bool:
-    """Whether a layer has one distinct unit."""
-    groups = unit_rows(module)
+def _has_one_unit(layer: Layer) -> bool:
+    """Whether all units of a layer are equal."""
+    groups = unit_rows(layer.module)
     if len(groups) != 1:
         return False
     rows = groups[0].detach()

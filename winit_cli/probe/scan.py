@@ -11,7 +11,7 @@ from typing import Any
 from winit_cli.engine.initial import initialized, one_thread
 from winit_cli.plan import Trial
 from winit_cli.probe.grid import Spot
-from winit_cli.probe.measure import Measured
+from winit_cli.probe.measured import Measured
 from winit_cli.probe.quick import measure_quickly
 from winit_cli.probe.trials import first_examples
 from winit_cli.probe.verdict import Verdict, judge
