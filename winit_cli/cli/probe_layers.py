@@ -33,10 +33,11 @@ class Layers:
 
     def write(self, directory: Path) -> None:
         """Beside a run of the same plan, if there is one: these files are no part of it."""
-        from winit_cli.probe.trials import COLUMNS, VERDICT_COLUMNS
+        from winit_cli.probe.trials import COLUMNS, HISTOGRAM_COLUMNS, VERDICT_COLUMNS
         from winit_cli.store.files import write_csv
 
         write_csv(directory / "probe.csv", COLUMNS, self.probed.rows())
+        write_csv(directory / "histograms.csv", HISTOGRAM_COLUMNS, self.probed.histogram_rows())
         write_csv(directory / "verdicts.csv", VERDICT_COLUMNS, self.probed.verdict_rows())
 
     def document(self) -> dict[str, Any]:
@@ -95,11 +96,11 @@ class Layers:
 
         from winit_cli.plots.signal_plots import SIGNAL_PLOTS
         from winit_cli.plots.signals import Signals
-        from winit_cli.probe.trials import VERDICT_COLUMNS
+        from winit_cli.probe.trials import HISTOGRAM_COLUMNS, VERDICT_COLUMNS
         from winit_cli.resolved import resolved_config
 
         verdicts = DataFrame(self.probed.verdict_rows(), columns=list(VERDICT_COLUMNS))
-        histograms = DataFrame(columns=["label", "seed", "layer", "depth", "quantity", "low", "high", "count"])
+        histograms = DataFrame(self.probed.histogram_rows(), columns=list(HISTOGRAM_COLUMNS))
         config = resolved_config(self.plan)
         signals = Signals(self._frame(), verdicts, histograms, _init(self.plan), config, self.plan.labels)
         for plot in SIGNAL_PLOTS:
