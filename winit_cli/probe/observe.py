@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
+from winit_cli.errors import UsageError
+from winit_cli.probe.calling import forward
 from winit_cli.probe.layers import Layer, call_of, layer_paths
 from winit_cli.schemes.slots import ROOT
 from winit_cli.theory.activations import ACTIVATIONS
@@ -119,3 +121,17 @@ def _elsewhere(func: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Calla
 
 def _copied(out: Any) -> Any:
     return tuple(map(_copied, out)) if isinstance(out, tuple) else out.clone()
+
+
+def observed(module: nn.Module, x: Tensor) -> tuple[Observer, Tensor]:
+    """What one forward pass shows, and its output.
+
+    Raises:
+        UsageError: no layer was called, or the output is no tensor; ForeignError where the module raised an error.
+    """
+    observer = Observer(module)
+    with observer:
+        out = forward(module, x)
+    if not observer.layers:
+        raise UsageError(f"{type(module).__name__} called no layer with weights; there is nothing to probe")
+    return observer, out
