@@ -13,6 +13,7 @@ from winit_cli.errors import StorageError
 from winit_cli.plots import PLOTS, encode, save
 from winit_cli.plots.gradient_heatmap import matrix
 from winit_cli.plots.logscale import LogScale, tick_text, ticks
+from winit_cli.plots.signal_plots import SIGNAL_PLOTS
 from winit_cli.plots.style import COLORS, looks, named, short
 from winit_cli.plots.units import mosaic
 from winit_cli.store.frames import RunFrames
@@ -30,7 +31,10 @@ RUNS = {
     "zeros": {"labels": ["zeros"]},
 }
 SOMETIMES = {"final_metric_leaders"}  # drawn only where leaders crowd in a corner
-every_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
+OF_PROBES = {plot.name for plot in SIGNAL_PLOTS}  # tested with runs of their own
+every_plot = pytest.mark.parametrize(
+    "plot", [plot for plot in PLOTS if plot.name not in OF_PROBES], ids=lambda plot: plot.name
+)
 
 
 def run_of(name: str) -> RunFrames:

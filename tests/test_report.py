@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from frames import TWELVE, make_run
+from signal_frames import make_signals
 
 from winit_cli import report
 from winit_cli.claims.decide import COLUMNS as DECIDED
@@ -104,8 +105,10 @@ def test_the_same_run_gives_the_same_page_in_any_process(tmp_path: Path):
 
 
 def test_twelve_schemes_and_ten_seeds_fit_in_a_letter(tmp_path: Path):
-    html = render(make_run(tmp_path, TWELVE, seeds=10, layers=11))
-    assert len(html.encode()) < 5e6
+    run, signals = make_run(tmp_path, TWELVE, seeds=10, layers=11), make_signals(TWELVE, layers=11, seeds=5)
+    tables = {name: getattr(signals, name) for name in ("probe", "verdicts", "histograms")}
+    html = render(dataclasses.replace(run, **tables))
+    assert "Verdicts at initialization" in html and len(html.encode()) < 5e6
 
 
 @pytest.mark.parametrize(
@@ -126,7 +129,15 @@ def test_every_section_but_empty_ones_is_there(tmp_path: Path, options):
     html = text_of(run)
     found = re.findall(r'<section id="(\w+)"', html)
     several = len(options.get("lrs", ())) > 1
-    expected = ["answer", "ranking", "curves", "gradients", "init", *(["rates"] if several else [])]
+    expected = [
+        "answer",
+        "ranking",
+        "curves",
+        "gradients",
+        "init",
+        *(["signal"] if "ones" not in run.labels[:1] else []),
+    ]
+    expected += ["rates"] if several else []
     expected += [*(["pairs"] if len(run.labels) > 1 else []), "trials", "method", "environment", "reproduce"]
     assert found == expected
     assert re.findall(r'<li><a href="#(\w+)">', html) == found

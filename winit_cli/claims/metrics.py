@@ -73,6 +73,7 @@ METRICS = table(
     _probed("pre_mean_square", "mean square of a layer's pre-activations"),
     _probed("pre_grad_norm", "norm of the gradient with respect to a layer's pre-activations", "grad_norm"),
     _probed("act_mean_square", "mean square of a layer's activations"),
+    _probed("act_variance", "variance of a layer's activations"),
     _probed("layer_gain", "mean square of a layer's pre-activations over those of the layer before"),
     _probed("dead_fraction", "share of a layer's units that are never above 0"),
     _probed("saturated_fraction", "share of a layer's pre-activations where the activation is flat"),
@@ -82,6 +83,7 @@ METRICS = table(
     _probed("jacobian_sq_sv_mean", "mean squared singular value of the Jacobian", of_model=True),
     _probed("jacobian_sq_sv_var", "variance of its squared singular values", of_model=True),
     _probed("jacobian_sq_sv_max", "its largest squared singular value", of_model=True),
+    _probed("jacobian_condition", "ratio of its largest to its smallest singular value", of_model=True),
     _probed("gradient_quotient", "relative change of the gradient by a step along it", of_model=True),
 )
 EXAMPLES = {"layer": "layers.0", "param": "layers.0.weight", "step": "0", "lr": "0.05"}

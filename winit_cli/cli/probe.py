@@ -132,10 +132,9 @@ def _measured(
     from winit_cli.cli.probe_coordinate import check_coordinates
     from winit_cli.cli.probe_layers import measure_layers
     from winit_cli.cli.probe_scan import measure_grid
-    from winit_cli.probe.trials import SEEDS
 
     if coordinate_check:
         return check_coordinates(plan, grid, None if all_seeds else 1, terminal)
     if grid.depths or grid.widths or grid.sigma_w:
         return measure_grid(plan, grid, None if all_seeds else 1, terminal)
-    return measure_layers(plan, None if all_seeds else SEEDS, layers)
+    return measure_layers(plan, len(plan.config.base.general.seeds) if all_seeds else None, layers)

@@ -109,8 +109,9 @@ class Layers:
                 yield Picture(plot.name, plot.title, plot.alt(signals), figure)
 
 
-def measure_layers(plan: Plan, most_seeds: int | None, label: str | None) -> Layers:
-    """Probe a plan; the layers of ``label`` are wanted, or of the only label that there is.
+def measure_layers(plan: Plan, seeds: int | None, label: str | None) -> Layers:
+    """Probe so many seeds of a plan, or as many as a run would; the layers of ``label`` are wanted, or of the only
+    label that there is.
 
     Raises:
         UsageError: no label is called so, or a model cannot be probed.
@@ -120,7 +121,7 @@ def measure_layers(plan: Plan, most_seeds: int | None, label: str | None) -> Lay
     if label is not None and label not in plan.labels:
         raise UsageError(f"--layers: no label '{brief(label)}'; {known(label, plan.labels)}")
     only = plan.labels[0] if len(plan.labels) == 1 else None
-    return Layers(plan, probe_plan(plan, most_seeds), label or only)
+    return Layers(plan, probe_plan(plan, seeds), label or only)
 
 
 def _init(plan: Plan) -> DataFrame:

@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 
 from winit_cli.plots import accuracy, final_metric, gradient_heatmap, gradients_by_layer, init_std, loss, units
 from winit_cli.plots.files import encode, save
+from winit_cli.plots.signal_plots import SIGNAL_PLOTS, SignalPlot
+from winit_cli.plots.signals import Signals
 from winit_cli.store.frames import RunFrames
 
 __all__ = ["PLOTS", "Plot", "encode", "save"]
@@ -22,6 +24,15 @@ class Plot:
     title: str
     caption: str
     draw: Callable[[RunFrames], Figure | None]
+
+
+def _of_run(plot: SignalPlot) -> Plot:
+    """A figure of a probe, drawn from what a run measured before training."""
+
+    def draw(run: RunFrames) -> Figure | None:
+        return plot.draw(Signals(run.probe, run.verdicts, run.histograms, run.init, run.config, run.labels))
+
+    return Plot(plot.name, plot.title, plot.caption, draw)
 
 
 _CURVES = (
@@ -92,4 +103,5 @@ PLOTS = (
         "mean equal units: they get equal gradients and stay equal, so the layer can do no more than a single unit.",
         units.figure,
     ),
+    *map(_of_run, SIGNAL_PLOTS),
 )

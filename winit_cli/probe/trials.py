@@ -66,13 +66,13 @@ class Probed:
         return ((label, *verdict) for label, verdict in self.verdicts.items())
 
 
-def trials_to_probe(plan: Plan) -> list[Trial]:
-    """Those whose models are measured before training: of every label at its first learning rate the first seeds, as
-    many as ``measure.probe`` says; or 5, fewer where that were more than 100 in all; all seeds where claims are about
+def trials_to_probe(plan: Plan, seeds: int | None = None) -> list[Trial]:
+    """Those whose models are measured: of every label at its first learning rate the first ``seeds``, or as many as
+    ``measure.probe`` says; by default 5, fewer where that were more than 100 in all, and all where claims are about
     what is measured."""
-    general, measure = plan.config.base.general, plan.config.base.measure
-    count = SEEDS if measure.probe is None else measure.probe
-    if measure.probe is None:
+    general = plan.config.base.general
+    count = plan.config.base.measure.probe if seeds is None else seeds
+    if count is None:
         count = min(SEEDS, max(1, MOST // len(plan.labels)))
     claimed = [METRICS[term.metric] for claim in plan.config.claims for term in claim.terms if term.metric in METRICS]
     if any(metric.table == "probe" for metric in claimed):
@@ -84,8 +84,8 @@ def trials_to_probe(plan: Plan) -> list[Trial]:
     return list(first.values())
 
 
-def probe_plan(plan: Plan, most_seeds: int | None = SEEDS) -> Probed:
-    """Measure the labels of a plan in their order, each with its first seeds; nothing is trained.
+def probe_plan(plan: Plan, seeds: int | None = None) -> Probed:
+    """Measure the labels of a plan in their order, see ``trials_to_probe``; nothing is trained.
 
     On the CPU, in single precision and by one thread, whatever the plan trains on, so that the numbers depend on the
     plan alone.
@@ -95,11 +95,9 @@ def probe_plan(plan: Plan, most_seeds: int | None = SEEDS) -> Probed:
     """
     measured: dict[str, dict[int, Measured]] = {label: {} for label in plan.labels}
     with one_thread():
-        for trial in plan.trials:
-            seeds = trial.setting.experiment.general.seeds[:most_seeds]
-            if trial.seed in seeds and trial.seed not in measured[trial.label]:
-                first = not measured[trial.label]
-                measured[trial.label][trial.seed] = probe_trial(trial, count_values=first)
+        for trial in trials_to_probe(plan, seeds) or trials_to_probe(plan, SEEDS):
+            mine = measured[trial.label]
+            mine[trial.seed] = probe_trial(trial, count_values=not mine)
     return Probed(measured)
 
 

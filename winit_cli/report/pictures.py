@@ -15,6 +15,7 @@ from winit_cli.findings import Findings
 from winit_cli.findings.numbers import Row, number, records
 from winit_cli.plots import PLOTS
 from winit_cli.plots.panels import rates
+from winit_cli.plots.signal_plots import SIGNAL_PLOTS
 from winit_cli.report.bands import thinned
 from winit_cli.report.charts import Chart
 from winit_cli.report.depth import over_time
@@ -25,7 +26,9 @@ DENSITY = 1.3  # pixels of a figure per pixel of the page
 MOMENTS = 7  # places of a chart that its table names
 DISTINCT = 1e-6  # of the largest weight: nearer units count as equal
 FINALS = ("label", "lr", "n", "diverged", "mean", "ci_low", "ci_high", "median", "iqm", "sd")
-SHOWN = ("final_metric", "final_metric_leaders", "gradient_heatmap", "init_std", "units")
+SIGNAL = tuple(plot.name for plot in SIGNAL_PLOTS)
+BOXES = ("probe_weights", "probe_pre_activations", "probe_activations")  # long, so folded away
+SHOWN = ("final_metric", "final_metric_leaders", "gradient_heatmap", "init_std", "units", *SIGNAL)
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,9 @@ def _signal(source: Source) -> Data | None:
         "said": said(verdicts),
         "verdicts": None if verdicts.empty else signal.verdicts(verdicts),
         "advice": signal.advice(verdicts),
+        "pictures": source.picture(*(name for name in pictures.SIGNAL if name not in pictures.BOXES)),
+        "boxes": source.picture(*pictures.BOXES),
+        "numbers": [] if source.run.probe.empty else signal.numbers(source.run),
         "theory": None if theory.empty else signal.theory(theory),
     }
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pandas import DataFrame
 
 from winit_cli.findings.numbers import records
-from winit_cli.report.tables import Cell, Column, Table, cell
+from winit_cli.report.tables import Cell, Column, Table, cell, of_frame
+from winit_cli.stats import layer_means
+from winit_cli.store.frames import RunFrames
 
 WORDS = {True: "yes", False: "no", None: ""}
+MEANS = ("pre_mean_square", "grad_norm", "correlation", "layer_gain", "dead_fraction", "saturated_fraction")
 NUMBERS = ("sigma_w2", "sigma_b2", "q_star", "chi_1", "c_star", "xi_c", "gradient_factor")
 
 
@@ -34,6 +37,22 @@ def advice(frame: DataFrame) -> list[tuple[str, str]]:
     rows = records(frame)
     ill = [(row["label"], row["advice"]) for row in rows if row["verdict"] != "healthy"]
     return ill or [("healthy", row["advice"]) for row in rows[:1]]
+
+
+def numbers(run: RunFrames) -> list[Table]:
+    """What the figures are drawn from: means over the seeds by layer, and where values lie."""
+    means = layer_means(run.probe)
+    shown = means[means["metric"].isin(MEANS)].pivot_table(
+        index=["label", "depth", "layer"], columns="metric", values="mean", sort=False
+    )
+    layers = shown.reset_index().drop(columns="depth")
+    spread = run.histograms.groupby(["label", "layer", "quantity"], sort=False).agg(
+        lowest=("low", "min"), highest=("high", "max"), values=("count", "sum")
+    )
+    return [
+        of_frame(layers, "layers before training, means over the probed seeds", "probe.csv"),
+        of_frame(spread.reset_index(), "ranges before training", "histograms.csv"),
+    ]
 
 
 def theory(frame: DataFrame) -> Table:
