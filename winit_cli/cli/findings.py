@@ -30,7 +30,7 @@ def show(terminal: Terminal, checked: Checked) -> None:
 
 def _show(terminal: Terminal, one: Finding, source: str) -> None:
     terminal.line(f"{escape(_places(one, source))}: [bold]{one.rule}[/]")
-    labels = [f"of {', '.join(one.labels)}"] if one.labels else []
+    labels = [f"label{'s' * (len(one.labels) > 1)} {', '.join(one.labels)}"] if one.labels else []
     for text in (*labels, one.reason, f"cure: {one.cure}"):
         width = terminal.out.width - len(INDENT)
         for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from winit_cli.lint.subject import UNTOUCHED, Found, Label
+from winit_cli.lint.filled import UNTOUCHED
+from winit_cli.lint.subject import Found, Label
 
 
 def random_biases(label: Label) -> Iterator[Found]:

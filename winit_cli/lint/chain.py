@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from winit_cli.lint.subject import Filled, Label
+from winit_cli.lint.filled import Filled
+from winit_cli.setting import Setting
 from winit_cli.theory.derivatives import DERIVATIVES
 from winit_cli.theory.moments import fans
 
@@ -55,33 +57,29 @@ class Chain:
         return self.layers[:-1]
 
 
-def chain_of(label: Label) -> Chain | None:
+def chain_of(setting: Setting, parameters: Mapping[str, Filled]) -> Chain | None:
     """The layers of a model of winit's own that is such a chain; ``None`` for all others, and with norm layers, which
     set each signal's size anew."""
-    setting, options = label.setting, label.setting.experiment.model.options
+    options = setting.experiment.model.options
     hidden = None if setting.model.source else HIDDEN.get(setting.model.name)
     activation = setting.model.activation(options)
     if hidden is None or activation not in DERIVATIVES or options.get("norm", "none") != "none":
         return None
-    paths = [f"{hidden}.{index}" for index in range(sum(f.name.startswith(f"{hidden}.") for f in label.weights))]
-    surroundings = list(_surroundings(label, len(paths)))
-    layers = [_layer(label, path, *around) for path, around in zip([*paths, "head"], surroundings, strict=True)]
+    paths = [name.removesuffix(".weight") for name in parameters if re.fullmatch(rf"{hidden}\.\d+\.weight", name)]
+    layers = [
+        Layer(path, parameters[f"{path}.weight"], parameters.get(f"{path}.bias"), *around)
+        for path, around in zip([*paths, "head"], _surroundings(setting, len(paths)), strict=True)
+    ]
     return Chain(tuple(layers), activation)
 
 
-def _layer(label: Label, path: str, pool: Pool, inside: float) -> Layer:
-    weight = label.named(f"{path}.weight")
-    assert weight is not None
-    return Layer(path, weight, label.named(f"{path}.bias"), pool, inside)
-
-
-def _surroundings(label: Label, hidden: int) -> Iterator[tuple[Pool, float]]:
+def _surroundings(setting: Setting, hidden: int) -> Iterator[tuple[Pool, float]]:
     """For each layer, the head last: the pool before it, and the part of its inputs inside the image."""
-    options = label.setting.experiment.model.options
-    if label.setting.model.name != "cnn":
+    options = setting.experiment.model.options
+    if setting.model.name != "cnn":
         yield from [(Pool(), 1.0)] * (hidden + 1)
         return
-    height, width = label.setting.task.input_shape[1:]
+    height, width = setting.task.input_shape[1:]
     kind, kernel = options["pool"], options["kernel_size"]
     for depth in range(hidden):
         yield (Pool(kind, 4) if depth and kind != "none" else Pool()), _inside(height, kernel) * _inside(width, kernel)

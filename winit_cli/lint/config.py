@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from winit_cli.claims.reach import seeds_for_claims
 from winit_cli.findings import reach
-from winit_cli.lint.subject import Filled, Found, Label, Study
+from winit_cli.lint.filled import Filled
+from winit_cli.lint.subject import Found, Label, Study
 from winit_cli.resolved import resolved_config
 
 FAR = 100.0  # ratio of two widths: two orders of magnitude
@@ -59,7 +60,7 @@ def _widest(labels: list[Label]) -> tuple[float, Label, Label, str]:
     """The largest ratio between two labels' sizes of one weight, those labels, and the weight."""
     best = (1.0, labels[0], labels[0], "")
     for slot in labels[0].setting.rehearsal.slots:
-        sizes = [(_size(filled), label) for label in labels if (filled := label.named(slot.name))]
+        sizes = [(_size(filled), label) for label in labels if (filled := label.by_name.get(slot.name))]
         there = [(size, label) for size, label in sizes if size > 0 and slot.kind != "bias"]
         if len(there) > 1:
             narrow, wide = min(there, key=lambda pair: pair[0]), max(there, key=lambda pair: pair[0])

@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from winit_cli.lint.chain import Chain, Layer, chain_of
-from winit_cli.lint.prediction import applies, predict
+from winit_cli.lint.chain import Chain, Layer
+from winit_cli.lint.filled import UNTOUCHED, Filled
+from winit_cli.lint.prediction import is_centred, predict
 from winit_cli.lint.sizes import std_too_large, std_too_small
-from winit_cli.lint.subject import UNTOUCHED, Filled, Found, Label, Severity
+from winit_cli.lint.subject import Found, Label, Severity
 from winit_cli.probe import advice
 from winit_cli.theory.maps import mean_power_of_slope, mean_square
-from winit_cli.theory.meanfield import q_star
+from winit_cli.theory.meanfield import chi_1, q_star
 
 NEAR = 0.1  # a gain this near, in proportion, will do
 NOTABLE = 10.0  # a change over all layers beyond which a mismatch is no longer a matter of taste
@@ -22,7 +23,7 @@ SELU_IN_TORCH = 0.75
 
 def gain_mismatch(label: Label) -> Iterator[Found]:
     """Hidden layers behind an activation whose gain another activation takes; silent where it is too small or large."""
-    chain = chain_of(label)
+    chain = label.chain
     if chain is None or chain.activation in UNFIT or any((*std_too_small(label), *std_too_large(label))):
         return
     for weight in {layer.weight.rule: layer.weight for layer in chain.hidden[1:]}.values():
@@ -42,14 +43,11 @@ def _fits(gain: float, activation: str) -> bool:
 
 
 def _found(label: Label, chain: Chain, weight: Filled, gain: float) -> Found:
-    takes = _takes(chain.activation)
-    fitting = min(takes, key=lambda number: abs(math.log(number / gain)))
-    listed = " or ".join(f"{number:.3g}" for number in takes)
-    reason, extent = f"the gain is {gain:.3g}, {chain.activation} takes {listed}", 0.0
-    if changes := _changes(label, chain, weight.rule, fitting / gain):
-        signal, gradient = changes
-        reason += f": signal {signal:.2g}x, gradient {gradient:.2g}x of those with {fitting:.3g}"
-        extent = max(abs(math.log(change or 1e-300)) for change in changes)
+    fitting = min(_takes(chain.activation), key=lambda number: abs(math.log(number / gain)))
+    changes = _changes(label, chain, fitting / gain)
+    reason = _settling(chain.activation, gain) or _changing(chain.activation, fitting, changes)
+    reason = f"the gain is {gain:.3g}, {reason}"
+    extent = max(abs(math.log(change or 1e-300)) for change in changes or [1.0])
     if chain.layers[-1].weight.use == weight.use and gain > 1 + NEAR:
         reason += "; the head, which no activation follows, gets it too"
     severity: Severity = "warning" if extent > math.log(NOTABLE) else "note"
@@ -57,10 +55,28 @@ def _found(label: Label, chain: Chain, weight: Filled, gain: float) -> Found:
     return Found((label,), path, reason, advice.cure(chain.activation), severity, extent)
 
 
-def _changes(label: Label, chain: Chain, rule: str, factor: float) -> tuple[float, float] | None:
+def _settling(activation: str, gain: float) -> str:
+    """What becomes of the signal under one gain in all layers, where its size settles above 0."""
+    q, chi = q_star(activation, gain**2, 0), chi_1(activation, gain**2, 0)
+    if not q or not chi:
+        return ""
+    grows = "grow" if chi > 1 else "shrink"
+    kept = f"with which {activation} settles at size {math.sqrt(q):.2g} and gradients {grows}"
+    return f"{kept} {math.sqrt(chi):.3g}x per layer; {_takes(activation)[0]:.3g} keeps them"
+
+
+def _changing(activation: str, fitting: float, changes: tuple[float, float] | None) -> str:
+    """How much of signal and gradient is left, or too much."""
+    reason = f"{activation} takes {fitting:.3g}"
+    if changes is None:
+        return reason
+    return f"{reason}: signal {changes[0]:.2g}x, gradient {changes[1]:.2g}x of those with {fitting:.3g}"
+
+
+def _changes(label: Label, chain: Chain, factor: float) -> tuple[float, float] | None:
     """Signal of the last hidden layer and gradient of the first, in proportion to those with weights so many times as
     large behind the activations."""
-    if not applies(chain) or not 0 < label.input_square < math.inf:
+    if label.prediction is None or not is_centred(chain):
         return None
     fitting = replace(
         chain, layers=tuple(_scaled(layer, factor) if i else layer for i, layer in enumerate(chain.layers))
@@ -83,8 +99,7 @@ def _ends(label: Label, chain: Chain) -> tuple[float, float]:
 
 def selu_gain(label: Label) -> Iterator[Found]:
     """torch's gain of selu, which is not the one of the paper."""
-    setting = label.setting
-    if setting.model.activation(setting.experiment.model.options) != "selu":
+    if label.activation != "selu":
         return
     hit = [filled for filled in label.weights if math.isclose(filled.moments.gain or 0, SELU_IN_TORCH)]
     settles = q_star("selu", SELU_IN_TORCH**2, 0)

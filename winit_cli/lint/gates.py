@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from winit_cli.lint.subject import Filled, Found, Label
+from winit_cli.lint.filled import Filled
+from winit_cli.lint.subject import Found, Label
 from winit_cli.probe.verdict import FADED
 from winit_cli.schemes import SCHEMES
 
@@ -35,7 +36,7 @@ def _pairs(label: Label) -> Iterator[tuple[Filled, Filled]]:
     """The two biases that an LSTM adds, layer by layer."""
     for filled in label.parameters:
         if isinstance(filled.slot.module, nn.LSTM | nn.LSTMCell) and filled.slot.local.startswith("bias_ih"):
-            other = label.named(filled.name.replace("bias_ih", "bias_hh"))
+            other = label.by_name.get(filled.name.replace("bias_ih", "bias_hh"))
             if other is not None:
                 yield filled, other
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from winit_cli.lint.subject import UNTOUCHED, Filled, Found, Label
+from winit_cli.lint.filled import UNTOUCHED, Filled
+from winit_cli.lint.subject import Found, Label
 from winit_cli.schemes import SCHEMES
 
 NEAR = 0.1  # a gain of 1 and so much more will do for recurrent weights behind tanh and sigmoid

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from torch import nn
 
-from winit_cli.lint.subject import UNTOUCHED, Filled, Found, Label
+from winit_cli.lint.filled import UNTOUCHED, Filled, moments_of
+from winit_cli.lint.subject import Found, Label
 from winit_cli.schemes.apply import Assignment
-from winit_cli.schemes.audit import expected
 from winit_cli.schemes.recipe import Use
 
 LOOKS_PACKED = re.compile(r"(^|[._])(w_?hh|weight_hh|hh|h2h|recurrent|gates?)([._]|$)")
@@ -53,7 +53,7 @@ def _std(filled: Filled, gates: int) -> float | None:
     """Expected of one of so many equal parts."""
     options = {key: value for key, value in filled.use.options.items() if key != "fan"}
     part = replace(filled.slot, blocks=gates)
-    return expected(Assignment(part, Use(filled.use.scheme, options), filled.rule)).std
+    return moments_of(Assignment(part, Use(filled.use.scheme, options), filled.rule)).std
 
 
 def _cure(filled: Filled) -> str:

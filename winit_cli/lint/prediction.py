@@ -31,12 +31,14 @@ class Prediction:
     gradients: tuple[Bounds, ...]
 
 
-def applies(chain: Chain) -> bool:
-    """Whether all weights are drawn with mean 0, and the laws of all biases are known."""
-    return all(
-        layer.weight.moments.std and layer.weight.moments.mean == 0 and None not in bias_of(layer)
-        for layer in chain.layers
-    )
+def is_drawn(chain: Chain) -> bool:
+    """Whether all weights are independent draws, and the laws of all biases are known."""
+    return all(layer.weight.is_drawn and None not in bias_of(layer) for layer in chain.layers)
+
+
+def is_centred(chain: Chain) -> bool:
+    """Whether all weights are drawn with mean 0."""
+    return is_drawn(chain) and all(layer.weight.moments.mean == 0 for layer in chain.layers)
 
 
 def predict(chain: Chain, of_input: float) -> Prediction:

@@ -8,29 +8,22 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from winit_cli.lint.chain import Chain
 from winit_cli.lint.expectation import LARGEST, expectation, saturated
 from winit_cli.lint.prediction import Prediction, bias_of
-from winit_cli.lint.subject import Label
 
-EXAMPLES = 9  # whose means are spread over those of all
 BEYOND = math.sqrt(LARGEST)
 
 
-def predict_shifted(label: Label, chain: Chain) -> Prediction | None:
-    """The means over examples; ``None`` where the weights of a layer have no known law, or no spread."""
-    moments = [layer.weight.moments for layer in chain.layers]
-    known = all(one.mean is not None and one.std for one in moments)
-    if not known or any(None in bias_of(layer) for layer in chain.layers) or not 0 < label.input_square < math.inf:
-        return None
-    means = label.input_means(EXAMPLES)
-    paths = [list(_path(chain, mean, label.input_square)) for mean in means]
+def predict_shifted(chain: Chain, square: float, means: Sequence[float]) -> Prediction:
+    """The means over examples with these means; their mean square is that of all inputs."""
+    paths = [list(_path(chain, mean, square)) for mean in means]
     layers = list(zip(*paths, strict=True))
-    squares = [statistics.mean(shift**2 + v for shift, v in layer) / label.input_square for layer in layers]
+    grown = [statistics.mean(shift**2 + v for shift, v in layer) / square for layer in layers]
     shares = [statistics.mean(saturated(chain.activation, *law) for law in layer) for layer in layers]
-    return Prediction(tuple((square, square) for square in squares), tuple(shares), ())
+    return Prediction(tuple((one, one) for one in grown), tuple(shares), ())
 
 
 def _path(chain: Chain, mean: float, square: float) -> Iterator[tuple[float, float]]:

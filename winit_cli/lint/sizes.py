@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from winit_cli.lint.chain import Chain, Layer, chain_of
-from winit_cli.lint.prediction import Prediction, applies, predict
-from winit_cli.lint.shifted import predict_shifted
+from winit_cli.lint.chain import Chain, Layer
+from winit_cli.lint.filled import Filled
+from winit_cli.lint.prediction import Prediction
 from winit_cli.lint.steps import SURE, grown_in_time, lost_in_time
-from winit_cli.lint.subject import Filled, Found, Label
+from winit_cli.lint.subject import Found, Label
 from winit_cli.lint.words import std_text, times
 from winit_cli.probe import advice
 from winit_cli.probe.verdict import BACKWARD_GROWN, FADED, FORWARD_GROWN, SATURATED
@@ -21,9 +21,8 @@ from winit_cli.probe.verdict import BACKWARD_GROWN, FADED, FORWARD_GROWN, SATURA
 def std_too_small(label: Label) -> Iterator[Found]:
     """Signal or gradient is lost before it reaches the other end."""
     yield from lost_in_time(label)
-    chain = chain_of(label)
-    found = _predicted(label, chain) if chain and applies(chain) else None
-    if chain is None or found is None or _too_large(chain, found):
+    chain, found = label.chain, label.prediction
+    if chain is None or found is None or not found.gradients or _too_large(chain, found):
         return
     last = len(chain.hidden)
     if last and (size := math.sqrt(found.squares[last - 1][1])) < FADED / SURE:
@@ -38,18 +37,10 @@ def std_too_small(label: Label) -> Iterator[Found]:
 def std_too_large(label: Label) -> Iterator[Found]:
     """Signal or gradient grows beyond use, or units are flat from the start."""
     yield from grown_in_time(label)
-    chain = chain_of(label)
-    if chain is None:
-        return
-    found = _predicted(label, chain) if applies(chain) else predict_shifted(label, chain)
-    if found and (large := _too_large(chain, found)):
+    chain, found = label.chain, label.prediction
+    if chain and found and (large := _too_large(chain, found)):
         layer, reason, extent = large
         yield _found(label, chain, layer.weight, reason, extent)
-
-
-def _predicted(label: Label, chain: Chain) -> Prediction | None:
-    square = label.input_square
-    return predict(chain, square) if 0 < square < math.inf else None
 
 
 def _too_large(chain: Chain, found: Prediction) -> tuple[Layer, str, float] | None:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from winit_cli.lint.expectation import expectation, saturated
-from winit_cli.lint.subject import Filled, Found, Label
+from winit_cli.lint.filled import Filled
+from winit_cli.lint.subject import Found, Label
 from winit_cli.lint.words import std_text, times
 from winit_cli.probe.verdict import BACKWARD_GROWN, FADED, SATURATED
 
@@ -47,13 +48,15 @@ class Recurrence:
 def recurrence_of(label: Label) -> Recurrence | None:
     """That of a recurrent model of winit's own; ``None`` for others, and where weights are not drawn with mean 0."""
     names = ("rnn.weight_hh_l0", "rnn.weight_ih_l0", "rnn.bias_hh_l0", "rnn.bias_ih_l0")
-    parts = [part for part in map(label.named, names) if part is not None]
+    parts = [part for part in map(label.by_name.get, names) if part is not None]
     is_own = not label.setting.model.source and label.setting.model.name in ("rnn", "lstm", "gru")
     if not is_own or any(part.moments.std is None or part.moments.mean != 0 for part in parts):
         return None
     recurrent, given, *biases = parts
+    if not (recurrent.is_drawn and given.is_drawn):
+        return None
     outside = _sigma2(given) * label.input_square + sum(_variance(part) for part in biases)
-    if not _sigma2(recurrent) or not 0 < outside < math.inf:
+    if not 0 < outside < math.inf:
         return None
     return Recurrence(_sigma2(recurrent), outside, recurrent, label.setting.task.input_shape[-2])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -11,45 +11,19 @@ import torch
 from torch import Tensor
 
 from winit_cli.config import Document, Path_, SchemeEntry
+from winit_cli.lint.chain import Chain, chain_of
+from winit_cli.lint.filled import Filled, filled_by
+from winit_cli.lint.prediction import Prediction, is_centred, is_drawn, predict
+from winit_cli.lint.shifted import predict_shifted
 from winit_cli.plan import Plan
-from winit_cli.schemes.apply import Assignment, assign
-from winit_cli.schemes.audit import expected
-from winit_cli.schemes.recipe import Use
-from winit_cli.schemes.slots import LAYERS, Slot
+from winit_cli.schemes.slots import LAYERS
 from winit_cli.setting import Setting
-from winit_cli.theory.moments import Moments
 
 Severity = Literal["warning", "note"]
-EXAMPLES = 512  # of the training part that tell how large inputs are
-UNTOUCHED = ("pytorch_default", "as_built")  # schemes that leave a parameter to the layer or the model
+EXAMPLES, MEANS = 512, 9  # of the training part: those that tell how large inputs are, and of them, how they differ
 
 
-@dataclass(frozen=True)
-class Filled:
-    """A parameter with the scheme that fills it and the moments expected of its values."""
-
-    slot: Slot
-    use: Use
-    rule: str
-    moments: Moments
-
-    @property
-    def name(self) -> str:
-        """As in ``named_parameters``."""
-        return self.slot.name
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether all its values are one number."""
-        return self.moments.std == 0 and self.moments.mean is not None
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether all its values are 0."""
-        return self.is_constant and self.moments.mean == 0
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Label:
     """One entry of ``schemes:``, the ``index``-th, with one combination of the varied values."""
 
@@ -64,18 +38,38 @@ class Label:
         return self.entry.label + self.setting.suffix
 
     @cached_property
-    def parameters(self) -> tuple[Filled, ...]:
-        """In the model's order."""
-        return tuple(map(_filled, assign(self.setting.rehearsal.slots, self.entry.recipe)))
+    def by_name(self) -> dict[str, Filled]:
+        """The parameters by name."""
+        return filled_by(self.entry.recipe, self.setting.rehearsal.slots)
 
     @property
-    def weights(self) -> Iterator[Filled]:
-        """The weights of layers that winit knows."""
-        return (filled for filled in self.parameters if filled.slot.kind in LAYERS)
+    def parameters(self) -> list[Filled]:
+        """In the model's order."""
+        return list(self.by_name.values())
 
-    def named(self, name: str) -> Filled | None:
-        """A parameter by its name."""
-        return next((filled for filled in self.parameters if filled.name == name), None)
+    @property
+    def weights(self) -> list[Filled]:
+        """The weights of layers that winit knows."""
+        return [filled for filled in self.parameters if filled.slot.kind in LAYERS]
+
+    @property
+    def activation(self) -> str | None:
+        """The model's, where it names one."""
+        return self.setting.model.activation(self.setting.experiment.model.options)
+
+    @cached_property
+    def chain(self) -> Chain | None:
+        """The layers, where they follow one another."""
+        return chain_of(self.setting, self.by_name)
+
+    @cached_property
+    def prediction(self) -> Prediction | None:
+        """What theory expects of the chain, where it does."""
+        if self.chain is None or not 0 < self.input_square < math.inf:
+            return None
+        if is_centred(self.chain):
+            return predict(self.chain, self.input_square)
+        return predict_shifted(self.chain, self.input_square, self.input_means) if is_drawn(self.chain) else None
 
     @cached_property
     def _inputs(self) -> Tensor:
@@ -88,10 +82,11 @@ class Label:
         """Mean square of the inputs; 0 for tokens."""
         return 0.0 if self.setting.task.vocabulary else float(self._inputs.square().mean())
 
-    def input_means(self, count: int) -> list[float]:
-        """So many means of single examples, from the smallest to the largest."""
+    @property
+    def input_means(self) -> list[float]:
+        """The means of some examples, spread over those of all, from the smallest to the largest."""
         means = self._inputs.mean(1).sort().values
-        return [float(mean) for mean in means[torch.linspace(0, len(means) - 1, count).long()]]
+        return [float(mean) for mean in means[torch.linspace(0, len(means) - 1, MEANS).long()]]
 
     def path(self, cause: Filled | None = None, *options: str) -> Path_:
         """Where the config says how a parameter is filled: the first of some options that it gives, or the entry."""
@@ -99,10 +94,6 @@ class Label:
         own = ("rules", int(number)) if part == "rules" else (part,) if part in ("others", "bias", "fallback") else ()
         path: Path_ = ("schemes", self.index, *own)
         return next(((*path, option) for option in options if (*path, option) in self.document.places), path)
-
-
-def _filled(assignment: Assignment) -> Filled:
-    return Filled(assignment.slot, assignment.use, assignment.rule, expected(assignment))
 
 
 @dataclass(frozen=True)

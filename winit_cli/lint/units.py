@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from winit_cli.lint.chain import HIDDEN, chain_of
-from winit_cli.lint.subject import Filled, Found, Label
+from winit_cli.lint.chain import HIDDEN
+from winit_cli.lint.filled import Filled
+from winit_cli.lint.subject import Found, Label
 from winit_cli.probe.verdict import DEAD
 from winit_cli.schemes.slots import LAYERS
 from winit_cli.theory.activations import ACTIVATIONS
@@ -35,8 +36,8 @@ def identical_units(label: Label) -> Iterator[Found]:
         if after.is_constant:
             end = "and lead on by equal weights: every update leaves them equal, so the layer is one unit for good"
         elif all(filled.is_zero for filled in stage) and _gives_0(label, weight):
-            silent = f", where {_activation(label)} has slope 0: they never get a gradient"
-            end = f"and give 0{silent if _activation(label) in SILENT_AT_0 else ': nothing of the input passes them'}"
+            silent = f", where {label.activation} has slope 0: they never get a gradient"
+            end = f"and give 0{silent if label.activation in SILENT_AT_0 else ': nothing of the input passes them'}"
         else:
             continue
         units, layer = weight.slot.shape[0], weight.name.rpartition(".")[0]
@@ -55,13 +56,9 @@ def _stages(label: Label) -> list[list[Filled]]:
     return [sorted(stage, key=lambda filled: filled.slot.kind == "bias") for stage in found.values()]
 
 
-def _activation(label: Label) -> str | None:
-    return label.setting.model.activation(label.setting.experiment.model.options)
-
-
 def _gives_0(label: Label, weight: Filled) -> bool:
     """Whether a feedforward layer of zeros passes no signal on at all."""
-    activation = ACTIVATIONS.get(_activation(label) or "")
+    activation = ACTIVATIONS.get(label.activation or "")
     return weight.slot.kind != "recurrent" and activation is not None and float(activation(np.zeros(()))) == 0
 
 
@@ -81,7 +78,7 @@ def _found(label: Label, cause: Filled, reason: str) -> Found:
 
 def dead_units(label: Label) -> Iterator[Found]:
     """Identities that fill more units than there are inputs that live: the others are 0, where relu has slope 0."""
-    chain = chain_of(label)
+    chain = label.chain
     if chain is None or chain.activation not in SILENT_AT_0:
         return
     alive, worst = math.prod(label.setting.task.input_shape), (0.0, 0, chain.layers[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from winit_cli.lint.subject import Filled
+from winit_cli.lint.filled import Filled
 from winit_cli.theory.moments import fans
 
 
