@@ -83,9 +83,7 @@ def _ends_of_time(label: Label, is_ill: Callable[[float], bool]) -> Iterator[Fou
     found = recurrence_of(label)
     if found is None or label.setting.model.name != "rnn":
         return
-    activation = _activation(label)
-    q = found.settled(lambda q, _: expectation(activation, "square", 0.0, q))
-    factor = math.sqrt(found.sigma_w2 * expectation(activation, "slope", 0.0, q))
+    activation, factor = _activation(label), factor_of(label, found)
     log = (found.steps - 1) * math.log(factor or 1e-300)
     change = math.exp(max(-700.0, min(log, 700.0)))
     if is_ill(change):
@@ -100,6 +98,13 @@ def _ends_of_time(label: Label, is_ill: Callable[[float], bool]) -> Iterator[Fou
             "warning" if is_grave else "note",
             abs(log),
         )
+
+
+def factor_of(label: Label, found: Recurrence) -> float:
+    """By which a plain recurrent net's gradient changes with a step back, at the last one."""
+    activation = _activation(label)
+    q = found.settled(lambda q, _: expectation(activation, "square", 0.0, q))
+    return math.sqrt(found.sigma_w2 * expectation(activation, "slope", 0.0, q))
 
 
 def _activation(label: Label) -> str:

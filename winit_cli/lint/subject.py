@@ -20,7 +20,7 @@ from winit_cli.schemes.slots import LAYERS
 from winit_cli.setting import Setting
 
 Severity = Literal["warning", "note"]
-EXAMPLES, MEANS = 512, 9  # of the training part: those that tell how large inputs are, and of them, how they differ
+EXAMPLES, MEANS = 512, 9  # of the training part, to tell how large inputs are; quantiles, to tell how they differ
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +84,10 @@ class Label:
 
     @property
     def input_means(self) -> list[float]:
-        """The means of some examples, spread over those of all, from the smallest to the largest."""
-        means = self._inputs.mean(1).sort().values
-        return [float(mean) for mean in means[torch.linspace(0, len(means) - 1, MEANS).long()]]
+        """Quantiles of the means of single examples, from the smallest to the largest."""
+        quantiles = (torch.arange(MEANS, dtype=torch.float64) + 0.5) / MEANS
+        means: list[float] = self._inputs.mean(1).quantile(quantiles).tolist()
+        return means
 
     def path(self, cause: Filled | None = None, *options: str) -> Path_:
         """Where the config says how a parameter is filled: the first of some options that it gives, or the entry."""

@@ -40,7 +40,8 @@ def identical_units(label: Label) -> Iterator[Found]:
             end = f"and give 0{silent if label.activation in SILENT_AT_0 else ': nothing of the input passes them'}"
         else:
             continue
-        units, layer = weight.slot.shape[0], weight.name.rpartition(".")[0]
+        units = (weight.slot.block_shape if weight.slot.kind == "recurrent" else weight.slot.shape)[0]
+        layer = weight.name.rpartition(".")[0]
         yield _found(label, weight, f"the {units} units of {layer} begin equal {end}")
         return
 
