@@ -22,7 +22,7 @@ def std_too_small(label: Label) -> Iterator[Found]:
     """Signal or gradient is lost before it reaches the other end."""
     yield from lost_in_time(label)
     chain, found = label.chain, label.prediction
-    if chain is None or found is None or not found.gradients or _too_large(chain, found):
+    if chain is None or found is None or not found.gradients or _too_large(chain, found, 1 / SURE):
         return
     last = len(chain.hidden)
     if last and (size := math.sqrt(found.squares[last - 1][1])) < FADED / SURE:
@@ -38,24 +38,24 @@ def std_too_large(label: Label) -> Iterator[Found]:
     """Signal or gradient grows beyond use, or units are flat from the start."""
     yield from grown_in_time(label)
     chain, found = label.chain, label.prediction
-    if chain and found and (large := _too_large(chain, found)):
+    if chain and found and (large := _too_large(chain, found, SURE)):
         layer, reason, extent = large
         yield _found(label, chain, layer.weight, reason, extent)
 
 
-def _too_large(chain: Chain, found: Prediction) -> tuple[Layer, str, float] | None:
-    """The layer at fault, what is said of it, and how bad it is."""
+def _too_large(chain: Chain, found: Prediction, sure: float) -> tuple[Layer, str, float] | None:
+    """The layer at fault, what is said of it, and how bad it is, so many times beyond a limit."""
     for depth, (layer, share) in enumerate(zip(chain.hidden, found.saturated, strict=False), 1):
-        if share >= SATURATED * SURE:
+        if share >= SATURATED * sure:
             text = f"{share:.0%} of the pre-activations of layer {depth} lie where {chain.activation} is flat"
             return layer, text, share
     size, depth = max((math.sqrt(low), depth) for depth, (low, _) in enumerate(found.squares, 1))
-    if size > FORWARD_GROWN * SURE:
+    if size > FORWARD_GROWN * sure:
         steady = f"the signal grows {size ** (1 / depth):.2g}x per layer"
         text = f"{steady}, to {times(size)} the input's size at layer {depth}"
         return chain.layers[depth - 1], text, math.log(size)
     gradient = math.sqrt(found.gradients[0][0]) if found.gradients else 0.0
-    if gradient > BACKWARD_GROWN * SURE:
+    if gradient > BACKWARD_GROWN * sure:
         text = f"small differences and gradients grow: {_steady(gradient, len(chain.hidden))}"
         return chain.layers[1], f"{text}, to {times(gradient)} the last layer's at layer 1", math.log(gradient)
     return None
