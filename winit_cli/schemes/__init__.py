@@ -22,7 +22,8 @@ class _Schemes(ModuleType):
     """This module, which can be called: importing it makes it the attribute ``winit.schemes``."""
 
     def __call__(self) -> DataFrame:
-        """All schemes: name, family, options, what they fill, formula, paper, one line about each, other names.
+        """All schemes: name, family, options, what they fill, one line about each, other names, formula, what they
+        keep constant, paper.
 
         >>> import winit_cli as winit
         >>> winit.schemes().set_index("name").loc["kaiming_normal", "family"]
@@ -32,7 +33,7 @@ class _Schemes(ModuleType):
 
         from winit_cli.schemes.listed import listed
 
-        papers = [{"formula": row.formula, "paper": row.paper} for row in SCHEMES.values()]
+        papers = [{"formula": row.formula, "keeps": row.keeps, "paper": row.paper} for row in SCHEMES.values()]
         return DataFrame([row | more for row, more in zip(listed(SCHEMES.values()), papers, strict=True)])
 
 

@@ -36,7 +36,8 @@ class Scheme:
     expect of it. The options are the keyword-only parameters of ``fill``, named as torch names them.
     ``dims`` bounds the number of dimensions of a block that it can fill. ``check(options)`` returns what is
     wrong with options that are valid one by one. ``source`` is the SHA-256 of the code of a scheme that is not
-    winit's own.
+    winit's own. ``keeps`` says what stays constant from layer to layer, and through which activation. ``torch_call`` is
+    Python that fills ``w`` alike, with ``{option}`` for values. ``winit explain`` derives the rest from ``moments``.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Scheme:
     family: str = "plug-in"
     summary: str = ""
     formula: str = ""
+    keeps: str = ""
     paper: str = ""
     torch_call: str = ""
     moments: Callable[..., Moments] = lambda shape, **options: Moments(std=None, mean=None)

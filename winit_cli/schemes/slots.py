@@ -18,6 +18,7 @@ from winit_cli.errors import UsageError
 
 Kind = Literal["linear", "conv", "recurrent", "embedding", "norm", "bias", "other"]
 LAYERS: tuple[Kind, ...] = ("linear", "conv", "recurrent", "embedding")
+ROOT = "self"  # the path of a layer that is the whole module
 
 _GATES: tuple[tuple[type[nn.Module], int], ...] = (
     (nn.LSTM, 4),
@@ -65,6 +66,11 @@ class Slot:
     ties: tuple[str, ...] = ()
     originals: tuple[tuple[str, Tensor], ...] = ()
     frozen: bool = False
+
+    @property
+    def layer(self) -> str:
+        """Path of the module that has it; ``self`` for the whole model."""
+        return self.name.rpartition(".")[0] or ROOT
 
     @property
     def shape(self) -> tuple[int, ...]:
