@@ -19,6 +19,8 @@ INDENT = "    "
 
 def show(terminal: Terminal, checked: Checked) -> None:
     """The findings grouped by severity: places and rule, then labels, reason and cure."""
+    from winit_cli.findings.numbers import counted
+
     for severity, colour in COLOURS.items():
         group = [one for one in checked.findings if one.severity == severity]
         if group:
@@ -29,21 +31,30 @@ def show(terminal: Terminal, checked: Checked) -> None:
 
 
 def _show(terminal: Terminal, one: Finding, source: str) -> None:
-    terminal.line(f"{escape(_places(one, source))}: [bold]{one.rule}[/]")
+    for line in _wrapped(terminal, f"{_places(one, source)}: {one.rule}", ""):
+        terminal.line(escape(line).replace(f": {one.rule}", f": [bold]{one.rule}[/]"))
     labels = [f"label{'s' * (len(one.labels) > 1)} {', '.join(one.labels)}"] if one.labels else []
     for text in (*labels, one.reason, f"cure: {one.cure}"):
-        width = terminal.out.width - len(INDENT)
-        for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False):
-            terminal.line(INDENT + escape(line))
+        for line in _wrapped(terminal, text, INDENT):
+            terminal.line(escape(line))
 
 
-def counted(count: int, noun: str) -> str:
-    """``1 warning``, ``3 warnings``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def _wrapped(terminal: Terminal, text: str, indent: str) -> list[str]:
+    """Lines of the terminal's width, broken at spaces alone."""
+    return textwrap.wrap(
+        text,
+        terminal.out.width,
+        initial_indent=indent,
+        subsequent_indent=INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _summary(checked: Checked) -> str:
     """What ``ignore:`` set aside, and how to, where something is left."""
+    from winit_cli.findings.numbers import counted
+
     rules = ", ".join(dict.fromkeys(one.rule for one, _ in checked.ignored))
     aside = f"{counted(len(checked.ignored), 'finding')} set aside by ignore: ({rules})" if rules else ""
     if checked.findings:

@@ -95,7 +95,6 @@ def execute(
     ``checked_by`` is the command that tells what is only counted here.
     """
     from winit_cli.cli import standing
-    from winit_cli.cli.findings import counted
     from winit_cli.cli.progress import reporting
     from winit_cli.cli.sources import spoken_notes
     from winit_cli.environment import resolve_device
@@ -111,10 +110,11 @@ def execute(
 
     with prints_aside():
         plan = make_plan(config, resolve_device(device), download=True)
+        warnings = check_plan(plan).warnings if checked_by else []
     for note in [*spoken_notes(config), *dict.fromkeys(n for s in plan.settings for n in s.notes)]:
         terminal.note(note)
     terminal.note(str(reach(resolved_config(plan))))
-    if checked_by and (warnings := check_plan(plan).warnings):
+    if warnings:
         terminal.note(f"{counted(len(warnings), 'warning')} from: {checked_by}")
     with reporting(terminal) as reporter, prints_aside():
         result = run_plan(plan, results, reporter, how)

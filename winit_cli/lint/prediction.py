@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from winit_cli.lint.chain import Chain, Layer, Pool
 from winit_cli.lint.expectation import expectation, saturated
-from winit_cli.theory.finite_width import log_normal
+from winit_cli.theory.finite_width import log_normal, spread
 from winit_cli.theory.scale_free import SLOPES
 
 Bounds = tuple[float, float]
@@ -41,9 +41,13 @@ def is_centred(chain: Chain) -> bool:
     return is_drawn(chain) and all(layer.weight.moments.mean == 0 for layer in chain.layers)
 
 
-def predict(chain: Chain, of_input: float) -> Prediction:
-    """The prediction for inputs of a mean square above 0."""
-    kept = (of_input, of_input)
+def predict(chain: Chain, of_input: float, examples: Bounds) -> Prediction:
+    """The prediction for inputs of a mean square above 0, and of these bounds for most single examples.
+
+    Where the activation has a scale of its own, what becomes of a signal depends on how large it is: a mean over
+    examples and narrow layers then lies between the fates of a small and of a large one.
+    """
+    kept = (of_input, of_input) if chain.activation in SLOPES else _spread(chain, examples)
     squares: list[Bounds] = []
     variances: list[Bounds] = []
     for depth, layer in enumerate(chain.layers):
@@ -62,6 +66,13 @@ def predict(chain: Chain, of_input: float) -> Prediction:
         ),
         tuple(_gradients(chain, variances)),
     )
+
+
+def _spread(chain: Chain, examples: Bounds) -> Bounds:
+    """With two standard deviations of the logarithm of what a layer of n units makes of a mean square, sqrt(5 / n)."""
+    narrowest = min((layer.units for layer in chain.hidden), default=1)
+    factor = math.exp(2 * math.sqrt(spread() / narrowest))
+    return examples[0] / factor, examples[1] * factor
 
 
 def bias_of(layer: Layer) -> tuple[float, float]:

@@ -68,7 +68,7 @@ class Label:
         if self.chain is None or not 0 < self.input_square < math.inf:
             return None
         if is_centred(self.chain):
-            return predict(self.chain, self.input_square)
+            return predict(self.chain, self.input_square, self.input_squares)
         return predict_shifted(self.chain, self.input_square, self.input_means) if is_drawn(self.chain) else None
 
     @cached_property
@@ -81,6 +81,12 @@ class Label:
     def input_square(self) -> float:
         """Mean square of the inputs; 0 for tokens."""
         return 0.0 if self.setting.task.vocabulary else float(self._inputs.square().mean())
+
+    @cached_property
+    def input_squares(self) -> tuple[float, float]:
+        """Between which the mean squares of four in five examples lie."""
+        low, high = self._inputs.square().mean(1).quantile(torch.tensor([0.1, 0.9], dtype=torch.float64)).tolist()
+        return low, high
 
     @property
     def input_means(self) -> list[float]:
