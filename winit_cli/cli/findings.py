@@ -32,7 +32,8 @@ def show(terminal: Terminal, checked: Checked) -> None:
 
 def _show(terminal: Terminal, one: Finding, source: str) -> None:
     for line in _wrapped(terminal, f"{_places(one, source)}: {one.rule}", ""):
-        terminal.line(escape(line).replace(f": {one.rule}", f": [bold]{one.rule}[/]"))
+        before, rule, _ = line.rpartition(one.rule)
+        terminal.line(f"{escape(before)}[bold]{rule}[/]" if rule else escape(line))
     labels = [f"label{'s' * (len(one.labels) > 1)} {', '.join(one.labels)}"] if one.labels else []
     for text in (*labels, one.reason, f"cure: {one.cure}"):
         for line in _wrapped(terminal, text, INDENT):
