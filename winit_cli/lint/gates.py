@@ -9,7 +9,7 @@ from torch import nn
 
 from winit_cli.lint.filled import Filled
 from winit_cli.lint.subject import Found, Label
-from winit_cli.probe.verdict import FADED
+from winit_cli.probe.criteria import FADED
 from winit_cli.schemes import SCHEMES
 
 ALIKE = ("zeros", "ones", "constant", "normal", "uniform", "trunc_normal", "pytorch_default")  # the same for all gates

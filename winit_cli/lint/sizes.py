@@ -15,7 +15,7 @@ from winit_cli.lint.steps import SURE, grown_in_time, lost_in_time
 from winit_cli.lint.subject import Found, Label
 from winit_cli.lint.words import std_text, times
 from winit_cli.probe import advice
-from winit_cli.probe.verdict import BACKWARD_GROWN, FADED, FORWARD_GROWN, SATURATED
+from winit_cli.probe.criteria import BACKWARD_GROWN, FADED, FORWARD_GROWN, SATURATED
 
 
 def std_too_small(label: Label) -> Iterator[Found]:

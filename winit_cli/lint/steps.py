@@ -16,7 +16,7 @@ from winit_cli.lint.expectation import expectation, saturated
 from winit_cli.lint.filled import Filled
 from winit_cli.lint.subject import Found, Label
 from winit_cli.lint.words import std_text, times
-from winit_cli.probe.verdict import BACKWARD_GROWN, FADED, SATURATED
+from winit_cli.probe.criteria import BACKWARD_GROWN, FADED, SATURATED
 
 SURE = 1.1  # how far beyond a limit, in proportion, an expectation must lie: networks of a few seeds scatter around it
 SETTLED = 50  # steps after which nothing changes any more
