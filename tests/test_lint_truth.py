@@ -16,7 +16,8 @@ from zoo import CASES
 
 from winit_cli.engine.initial import initialized
 from winit_cli.lint.check import check_plan
-from winit_cli.lint.steps import factor_of, recurrence_of
+from winit_cli.lint.recurrence import recurrence_of
+from winit_cli.lint.steps import factor_of
 from winit_cli.lint.subject import Label, Study
 from winit_cli.probe.chain import Chain, chain_of
 from winit_cli.probe.trials import probe_plan
@@ -28,6 +29,7 @@ MEANS = {
     "std-too-large": {"exploding", "saturated", "chaotic"},
     "identical-units": {"symmetric", "dead", "vanishing"},
     "dead-units": {"dead"},
+    "forget-bias": {"vanishing"},
 }
 WIDTHS = [{"scheme": "normal", "std": std} for std in (0.001, 0.03, 0.1, 0.2, 0.4, 1.0)]
 BIASED = [{"scheme": "kaiming_normal", "bias": {"scheme": "constant", "val": 0.3}}, {"scheme": "uniform", "a": 0}]
@@ -74,6 +76,10 @@ def test_warnings_are_what_the_probe_measures_everywhere() -> None:
         for channels in ([8], [8, 16], [8, 8, 8, 8]):
             for pool in ("max", "avg", "none"):
                 count += tally(*cnn(activation, channels, pool), "seeds=3")
+    for model in ("lstm", "gru", "rnn", "rnn, nonlinearity: relu"):
+        for length in (5, 30, 80):
+            data = f"data={{name: adding, length: {length}, train_size: 128, test_size: 8}}"
+            count += tally(f"model={{name: {model}, hidden: 32}}", data, "seeds=3")
     print(count)
     assert count["agree"] > 0.93 * (count["agree"] + count["missed"])
 

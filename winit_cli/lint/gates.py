@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from torch import nn
 
 from winit_cli.lint.filled import Filled
+from winit_cli.lint.recurrence import Recurrence, lstm_factor, recurrence_of
+from winit_cli.lint.steps import SURE, power
 from winit_cli.lint.subject import Found, Label
-from winit_cli.probe.criteria import FADED
+from winit_cli.probe.criteria import FADED, LOST
 from winit_cli.schemes import SCHEMES
 
 ALIKE = ("zeros", "ones", "constant", "normal", "uniform", "trunc_normal", "pytorch_default")  # the same for all gates
+WEAK = 0.4  # n Var(W) up to which recurrent weights do no more than the first order says
 SET_FORGET = "forget_bias"  # the scheme that sets the forget gate alone
 
 
@@ -42,7 +45,7 @@ def _pairs(label: Label) -> Iterator[tuple[Filled, Filled]]:
 
 
 def _on_all_gates(label: Label, constant: list[Filled], total: float) -> Found:
-    gate = 1 / (1 + math.exp(-max(-700.0, total)))
+    gate = _sigmoid(total)
     twice = "both biases, which PyTorch adds" if len(constant) == 2 else constant[0].name
     return Found(
         (label,),
@@ -54,20 +57,33 @@ def _on_all_gates(label: Label, constant: list[Filled], total: float) -> Found:
 
 
 def _half_open(label: Label, bias: Filled) -> Iterator[Found]:
+    """A forget gate at 1/2, and what it leaves of the first step; graver where recurrent weights keep no more."""
     setting = label.setting
     if setting.model.source or setting.model.name != "lstm":
         return
     steps = setting.task.input_shape[-2]
-    kept = 0.5 ** (steps - 1)
+    kept, opened = 0.5 ** (steps - 1), _sigmoid(1) ** (steps - 1)
+    recurrence = recurrence_of(label)
+    is_lost = recurrence is not None and _is_lost(recurrence)
     if kept < FADED:
         yield Found(
             (label,),
             label.path(bias),
             f"the forget gate begins at 0.5 (bias 0): of the first of {steps} steps the cell keeps {kept:.0e}; a bias "
-            f"of 1 keeps {(1 / (1 + math.exp(-1))) ** (steps - 1):.0e} (Jozefowicz et al. 2015)",
+            f"of 1 keeps {opened:.0e} (Jozefowicz et al. 2015)",
             _set_forget(),
-            "note",
+            "warning" if is_lost else "note",
         )
+
+
+def _is_lost(recurrence: Recurrence) -> bool:
+    """Whether recurrent weights keep no more of the first step than the rounding of a sum over steps."""
+    is_weak = recurrence.sigma_w2 <= WEAK
+    return is_weak and power(lstm_factor(recurrence), recurrence.steps - 1) < LOST / SURE
+
+
+def _sigmoid(z: float) -> float:
+    return 1 / (1 + math.exp(-max(-700.0, z)))
 
 
 def _set_forget() -> str:

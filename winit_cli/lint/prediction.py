@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from winit_cli.lint.chain import Chain, Layer, Pool
 from winit_cli.lint.expectation import expectation, saturated
+from winit_cli.probe.signal import BOUNDED
 from winit_cli.theory.finite_width import log_normal, spread
 from winit_cli.theory.scale_free import SLOPES
 
@@ -44,10 +45,11 @@ def is_centred(chain: Chain) -> bool:
 def predict(chain: Chain, of_input: float, examples: Bounds) -> Prediction:
     """The prediction for inputs of a mean square above 0, and of these bounds for most single examples.
 
-    Where the activation has a scale of its own, what becomes of a signal depends on how large it is: a mean over
-    examples and narrow layers then lies between the fates of a small and of a large one.
+    Where the activation has a scale of its own and no bounds, the fate of a signal depends on how large it is: that of
+    a mean over examples and narrow layers then lies between those of a small and of a large one.
     """
-    kept = (of_input, of_input) if chain.activation in SLOPES else _spread(chain, examples)
+    is_simple = chain.activation in SLOPES or chain.activation in BOUNDED
+    kept = (of_input, of_input) if is_simple else _spread(chain, examples)
     squares: list[Bounds] = []
     variances: list[Bounds] = []
     for depth, layer in enumerate(chain.layers):
