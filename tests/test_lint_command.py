@@ -89,7 +89,6 @@ def test_variants_are_told_by_the_worst() -> None:
     assert made[0]["labels"] == ["xavier_normal@depth=30", "xavier_normal@depth=40"]
     assert made[0]["reason"].startswith("at worst, xavier_normal@depth=40: the signal shrinks 0.7")
     assert made[1]["labels"] == ["xavier_normal@depth=4"]
-    assert findings(**varied, ignore=["std-too-small"])[0]["labels"] == ["xavier_normal@depth=4"]
     meant = {"rule": "std-too-small", "label": "xavier_normal@depth=30", "reason": "r"}
     assert findings(**varied, ignore=[meant])[0]["labels"] == ["xavier_normal@depth=40"]
 
@@ -209,8 +208,7 @@ def test_every_scheme_is_looked_at_on_every_model(model: tuple[str, ...]) -> Non
         assert len(one.reason) < 250 and len(one.cure) < 120 and "nan" not in one.reason
 
 
-@pytest.mark.parametrize("schemes", ["as_built", "kaiming:others=as_built", "zeros:others=as_built"])
-def test_a_users_own_model_and_rows_are_looked_at(schemes: str) -> None:
+def test_a_users_own_model_and_rows_are_looked_at() -> None:
     write_files(Path())
     Path("plug.py").write_text(
         "import winit_cli as winit\nfrom winit_cli.theory.moments import Moments\n"
@@ -218,8 +216,7 @@ def test_a_users_own_model_and_rows_are_looked_at(schemes: str) -> None:
         "def moments(shape):\n    if shape[0] == 6:\n        raise KeyError('mine')\n    return Moments(std=0.5)\n"
         "SCHEMES = [winit.Scheme('half', half, moments=moments)]\n"
     )
-    name, _, others = schemes.partition(":others=")
-    entries = [{"scheme": name, **({"others": others} if others else {})}, {"scheme": "half", "others": "as_built"}]
+    entries = ["as_built", *({"scheme": name, "others": "as_built"} for name in ("kaiming", "zeros", "half"))]
     write(Path("c.yaml"), model={"name": "net.py:Net"}, data={"name": "npz", "path": "d.npz"}, schemes=entries)
     result = winit("check", "c.yaml", "--model", "net.py:Net", "--plugin", "plug.py", "--parameters")
     assert result.exit_code == 0, result.stderr

@@ -55,8 +55,8 @@ def predict(chain: Chain, of_input: float, examples: Bounds) -> Prediction:
     for depth, layer in enumerate(chain.layers):
         if depth:
             kept = _pooled(chain.activation, layer.pool, _shift(chain.layers[depth - 1]), variances[-1])
-        shift, spread = bias_of(layer)
-        v = _times(_scaled(layer, kept), 1, spread**2)
+        shift, std = bias_of(layer)
+        v = _times(_scaled(layer, kept), 1, std**2)
         variances.append(v)
         squares.append(_times(v, 1 / of_input, shift**2 / of_input))
     typical = _typical(chain)
