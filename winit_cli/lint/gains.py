@@ -93,7 +93,7 @@ def _scaled(layer: Layer, factor: float) -> Layer:
 
 def _ends(label: Label, chain: Chain) -> tuple[float, float]:
     """Upper bounds of the mean square of the last hidden layer, and of the first layer's squared gradient."""
-    found = predict(chain, label.input_square, label.input_squares)
+    found = predict(chain, label.inputs.square, label.inputs.squares)
     return found.squares[len(chain.hidden) - 1][1], found.gradients[0][1]
 
 

@@ -52,7 +52,7 @@ def recurrence_of(label: Label) -> Recurrence | None:
     recurrent, given, *biases = parts
     if not (recurrent.is_drawn and given.is_drawn) or label.by_name["head.weight"].is_zero:
         return None
-    outside = _sigma2(given) * label.input_square + sum(_variance(part) for part in biases)
+    outside = _sigma2(given) * label.inputs.square + sum(_variance(part) for part in biases)
     if not 0 < outside < math.inf:
         return None
     return Recurrence(_sigma2(recurrent), outside, recurrent, label.setting.task.input_shape[-2])

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-import torch
-from torch import Tensor
-
 from winit_cli.config import Document, Path_, SchemeEntry
 from winit_cli.lint.chain import Chain, chain_of
 from winit_cli.lint.filled import Filled, filled_by
+from winit_cli.lint.inputs import Inputs
 from winit_cli.lint.prediction import Prediction, is_centred, is_drawn, predict
 from winit_cli.lint.shifted import predict_shifted
 from winit_cli.plan import Plan
@@ -20,7 +17,6 @@ from winit_cli.schemes.slots import LAYERS
 from winit_cli.setting import Setting
 
 Severity = Literal["warning", "note"]
-EXAMPLES, MEANS = 512, 9  # of the training part, to tell how large inputs are; quantiles, to tell how they differ
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +27,7 @@ class Label:
     entry: SchemeEntry
     setting: Setting
     document: Document
+    inputs: Inputs
 
     @property
     def name(self) -> str:
@@ -65,35 +62,11 @@ class Label:
     @cached_property
     def prediction(self) -> Prediction | None:
         """What theory expects of the chain, where it does."""
-        if self.chain is None or not 0 < self.input_square < math.inf:
+        if self.chain is None or not self.inputs.square:
             return None
         if is_centred(self.chain):
-            return predict(self.chain, self.input_square, self.input_squares)
-        return predict_shifted(self.chain, self.input_square, self.input_means) if is_drawn(self.chain) else None
-
-    @cached_property
-    def _inputs(self) -> Tensor:
-        """Some training examples, evenly spread, each as a row."""
-        x = self.setting.dataset.train.x
-        return x[:: max(1, len(x) // EXAMPLES)].flatten(1).double()
-
-    @cached_property
-    def input_square(self) -> float:
-        """Mean square of the inputs; 0 for tokens."""
-        return 0.0 if self.setting.task.vocabulary else float(self._inputs.square().mean())
-
-    @cached_property
-    def input_squares(self) -> tuple[float, float]:
-        """Between which the mean squares of four in five examples lie."""
-        low, high = self._inputs.square().mean(1).quantile(torch.tensor([0.1, 0.9], dtype=torch.float64)).tolist()
-        return low, high
-
-    @property
-    def input_means(self) -> list[float]:
-        """Quantiles of the means of single examples, from the smallest to the largest."""
-        quantiles = (torch.arange(MEANS, dtype=torch.float64) + 0.5) / MEANS
-        means: list[float] = self._inputs.mean(1).quantile(quantiles).tolist()
-        return means
+            return predict(self.chain, self.inputs.square, self.inputs.squares)
+        return predict_shifted(self.chain, self.inputs.square, self.inputs.means) if is_drawn(self.chain) else None
 
     def path(self, cause: Filled | None = None, *options: str) -> Path_:
         """Where the config says how a parameter is filled: the first of some options that it gives, or the entry."""
@@ -111,9 +84,10 @@ class Study:
 
     @cached_property
     def labels(self) -> tuple[Label, ...]:
-        """All of them, variant by variant."""
+        """All of them, variant by variant; variants may share their data."""
+        inputs = {id(setting.dataset): Inputs(setting.dataset) for setting in self.plan.settings}
         return tuple(
-            Label(index, entry, setting, variant.document)
+            Label(index, entry, setting, variant.document, inputs[id(setting.dataset)])
             for variant, setting in zip(self.plan.config.variants, self.plan.settings, strict=True)
             for index, entry in enumerate(setting.experiment.schemes)
         )
