@@ -9,16 +9,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from winit_cli.errors import UsageError
 from winit_cli.probe.activity import activity
 from winit_cli.probe.arrays import mean_square
-from winit_cli.probe.calling import Loss, forward, loss_of
+from winit_cli.probe.calling import Loss, loss_of
 from winit_cli.probe.gradients import gradient_rows, gradients_of, weight_gradients
 from winit_cli.probe.histograms import gate_bins, gradient_bins, jacobian_bins, signal_bins, weight_bins
 from winit_cli.probe.layers import Layer
 from winit_cli.probe.measured import Bin, Measured, Place, order
 from winit_cli.probe.memory import Memory, memory_rows
-from winit_cli.probe.observe import Observer
+from winit_cli.probe.observe import observed
 from winit_cli.probe.quotient import twice_differentiable
 from winit_cli.probe.remembered import remembered
 from winit_cli.probe.sensitivity import jacobian, jacobian_rows, quotient_row
@@ -39,7 +38,7 @@ def measure(
         ForeignError: the module or the loss raised an error.
     """
     with torch.inference_mode(False), torch.enable_grad(), untouched(module, *key):
-        observer, out = _watched(module, x)
+        observer, out = observed(module, x)
         layers, depths = observer.layers, observer.depths
         gradients = gradients_of(loss_of(loss, out, y), layers, module)
         of_weights = weight_gradients(gradients, layers, depths)
@@ -56,20 +55,11 @@ def measure(
             bins += [*gate_bins(memories), *jacobian_bins(spectrum, layers[-1])]
     rows.sort(key=lambda row: (row.depth, order(row.metric)))
     bins.sort(key=lambda one: one.depth)
-    places = tuple(_place(layer, memories.get(layer)) for layer in layers)
+    places = tuple(place_of(layer, memories.get(layer)) for layer in layers)
     return Measured(places, mean_square(x), tuple(rows), tuple(bins))
 
 
-def _watched(module: nn.Module, x: Tensor) -> tuple[Observer, Tensor]:
-    """What one forward pass shows, and its output."""
-    observer = Observer(module)
-    with observer:
-        out = forward(module, x)
-    if not observer.layers:
-        raise UsageError(f"{type(module).__name__} called no layer with weights; there is nothing to probe")
-    return observer, out
-
-
-def _place(layer: Layer, memory: Memory | None) -> Place:
+def place_of(layer: Layer, memory: Memory | None) -> Place:
+    """What a verdict must know of a layer."""
     last_lag = memory.last_lag if memory else 0
     return Place(layer.path, layer.unit_count, layer.activation_name, layer.recurrence, last_lag)

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
+from winit_cli.errors import UsageError
+from winit_cli.probe.calling import forward
 from winit_cli.probe.layers import Layer, call_of, layer_paths
 from winit_cli.schemes.slots import ROOT
 from winit_cli.theory.activations import ACTIVATIONS
@@ -98,8 +100,7 @@ class Observer(TorchFunctionMode):
         if name in ACTIVATIONS or name in _OTHER_ACTIVATIONS:
             self._owned.pop(id(out), None)  # changed in place
             if not layer.activation_name:
-                rest = {key: value for key, value in given.items() if key not in ("inplace", "input")}
-                layer.activation, layer.activation_name = (lambda z: func(z.clone(), *args[1:], **rest)), name
+                layer.activation, layer.activation_name = _elsewhere(func, args[1:], given), name
         elif name in _WITH_PARAMETERS:
             layer.activation_name = layer.activation_name or name
         elif name in _NORMS and not layer.activation_name:
@@ -110,5 +111,27 @@ class Observer(TorchFunctionMode):
         return out
 
 
+def _elsewhere(func: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Callable[[Tensor], Tensor]:
+    """A call of an activation with these arguments that leaves its input as it is."""
+    others = [value for value in args if value is not True]  # inplace, by its place
+    named = {key: value for key, value in given.items() if key not in ("inplace", "input")}
+    in_place = func.__name__.endswith("_")
+    return lambda z: func(z.clone() if in_place else z, *others, **named)
+
+
 def _copied(out: Any) -> Any:
     return tuple(map(_copied, out)) if isinstance(out, tuple) else out.clone()
+
+
+def observed(module: nn.Module, x: Tensor) -> tuple[Observer, Tensor]:
+    """What one forward pass shows, and its output.
+
+    Raises:
+        UsageError: no layer was called, or the output is no tensor; ForeignError where the module raised an error.
+    """
+    observer = Observer(module)
+    with observer:
+        out = forward(module, x)
+    if not observer.layers:
+        raise UsageError(f"{type(module).__name__} called no layer with weights; there is nothing to probe")
+    return observer, out
