@@ -43,6 +43,7 @@ BELOW["resolved"] = {*BELOW["plan"], "plan"}
 BELOW["engine"] = {*BELOW["plan"], "plan", "sizes"}
 BELOW["probe"] = {*BELOW["engine"], "engine"}
 BELOW["findings"] = {*BELOW["claims"], "claims", "jsonable", *BELOW["theory"], "theory"}
+BELOW["lint"] = {*BELOW["probe"], "probe", *BELOW["findings"], "findings", "resolved"}
 BELOW["plots"] = {*BELOW["stats"], "stats", *BELOW["theory"], "theory", "visible"}
 BELOW["report"] = {*BELOW["plots"], "plots", "findings", "jsonable"}
 BELOW["stopping"] = {"errors"}

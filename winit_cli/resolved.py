@@ -32,6 +32,7 @@ def resolved_config(plan: Plan) -> dict[str, Any]:
         "precision": base.general.precision,
         "checkpoint_seconds": base.general.checkpoint_seconds,
         "claims": [claim.given.flat() for claim in plan.config.claims],
+        "ignore": [entry.flat() for entry in plan.config.ignore],
     }
 
 

@@ -24,6 +24,8 @@ from winit_cli.cli.options import (
 from winit_cli.cli.terminal import Terminal, prints_aside
 from winit_cli.sizes import size_text
 
+WARNED = 2  # exit code of --strict
+
 
 @guarded
 def check(
@@ -36,15 +38,23 @@ def check(
     device: Device = "auto",
     engine: Engine = None,
     memory: Memory = None,
+    parameters: Annotated[
+        bool, typer.Option("--parameters", help="Also print which scheme fills which parameter, label by label.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 2 when there are warnings.")] = False,
     json: Json = False,
     no_color: NoColor = False,
 ) -> None:
-    """Validate a config and say how large the job is; trains nothing and writes nothing."""
+    """Validate a config, say how large the job is, and find what is valid but probably not meant: each finding with
+    line, reason and cure (winit list lints). The config's ignore: sets aside what is meant. Trains and writes nothing.
+    """
+    from winit_cli.cli import assigned, findings
     from winit_cli.cli.job import division_of, missing_trials, size_of
     from winit_cli.cli.sources import Changes, load, spoken_notes
     from winit_cli.environment import resolve_device
     from winit_cli.findings import reach
     from winit_cli.findings.document import reachable
+    from winit_cli.lint.check import check_plan
     from winit_cli.plan import make_plan
     from winit_cli.plugins import plugged
     from winit_cli.resolved import resolved_config
@@ -56,13 +66,18 @@ def check(
         missing = missing_trials(plan, results)
         divided, said = division_of(plan, missing, results, asked_for)
         facts = size_of(plan, missing, divided) | {"verdicts": reachable(reach(resolved_config(plan)))}
+        checked, rows = check_plan(plan), assigned.assigned(plan) if parameters else []
         notes = [*spoken_notes(loaded), *dict.fromkeys(n for s in plan.settings for n in s.notes), *said]
     for note in notes:
         terminal.note(note)
-    terminal.document(facts)
+    terminal.document(facts | checked.document() | ({"parameters_by_label": rows} if parameters else {}))
     if not json:
         for line in _lines(facts):
             terminal.print(line)
+        assigned.show(terminal, rows)
+        findings.show(terminal, checked)
+    if strict and checked.warnings:
+        raise SystemExit(WARNED)
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ class What(StrEnum):
     schemes = "schemes"
     models = "models"
     data = "data"
+    lints = "lints"
     runs = "runs"
 
 
@@ -33,7 +34,7 @@ def list_(
     json: Json = False,
     no_color: NoColor = False,
 ) -> None:
-    """List the schemes, models, data sets or runs there are."""
+    """List the schemes, models, data sets, rules of winit check (lints) or runs there are."""
     found = _runs(results) if what is What.runs else _rows(what, plugin)
     terminal = Terminal(json, no_color=no_color)
     terminal.document(found)
@@ -52,7 +53,7 @@ def _rows(what: What, plugin: list[str]) -> list[dict[str, Any]]:
     from winit_cli.plugins import plugged
 
     with plugged(plugin):
-        return {What.schemes: _schemes, What.models: _models, What.data: _data}[what]()
+        return {What.schemes: _schemes, What.models: _models, What.data: _data, What.lints: _lints}[what]()
 
 
 def _schemes() -> list[dict[str, Any]]:
@@ -79,6 +80,12 @@ def _data() -> list[dict[str, Any]]:
         {"name": row.name, "options": spelled_options(options_of(row.load)), "summary": row.summary}
         for row in DATASETS.values()
     ]
+
+
+def _lints() -> list[dict[str, Any]]:
+    from winit_cli.lint import LINTS
+
+    return [{"name": row.name, "summary": row.summary} for row in LINTS.values()]
 
 
 def _runs(results: Path) -> list[dict[str, Any]]:

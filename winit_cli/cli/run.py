@@ -70,16 +70,30 @@ def run(
     how = How(fresh, fail_fast, take_over, parse_memory(memory))
     with plugged(plugin, model, loss):
         loaded = [load(text, Changes(settings, engine, model, loss)) for text in configs]
-        done = [execute(config, terminal, results, device, how, strict_claims=strict_claims) for config in loaded]
+        checks = [shlex.join(["winit", "check", text, *_options(settings)]) for text in configs]
+        done = [
+            execute(config, terminal, results, device, how, strict_claims=strict_claims, checked_by=check)
+            for config, check in zip(loaded, checks, strict=True)
+        ]
     terminal.document(done[0][0] if len(done) == 1 else [document for document, _ in done])
     codes = {code for _, code in done}
     raise SystemExit(FAILED if FAILED in codes else max(codes))
 
 
 def execute(
-    config: Config, terminal: Terminal, results: Path, device: str, how: How, *, strict_claims: bool
+    config: Config,
+    terminal: Terminal,
+    results: Path,
+    device: str,
+    how: How,
+    *,
+    strict_claims: bool,
+    checked_by: str | None = None,
 ) -> tuple[dict[str, object], int]:
-    """Run one config and show its ranked table; return the JSON document and the exit code."""
+    """Run one config and show its ranked table; return the JSON document and the exit code.
+
+    ``checked_by`` is the command that tells what is only counted here.
+    """
     from winit_cli.cli import standing
     from winit_cli.cli.progress import reporting
     from winit_cli.cli.sources import spoken_notes
@@ -88,6 +102,7 @@ def execute(
     from winit_cli.findings.document import document
     from winit_cli.findings.numbers import counted
     from winit_cli.findings.tables import steps_of
+    from winit_cli.lint.check import check_plan
     from winit_cli.plan import make_plan
     from winit_cli.resolved import resolved_config
     from winit_cli.runner import run_plan
@@ -95,9 +110,12 @@ def execute(
 
     with prints_aside():
         plan = make_plan(config, resolve_device(device), download=True)
+        warnings = check_plan(plan).warnings if checked_by else []
     for note in [*spoken_notes(config), *dict.fromkeys(n for s in plan.settings for n in s.notes)]:
         terminal.note(note)
     terminal.note(str(reach(resolved_config(plan))))
+    if warnings:
+        terminal.note(f"{counted(len(warnings), 'warning')} from: {checked_by}")
     with reporting(terminal) as reporter, prints_aside():
         result = run_plan(plan, results, reporter, how)
     for failure in result.failures[:FAILURES_SHOWN]:
@@ -115,6 +133,10 @@ def execute(
     for claim in unsupported:
         terminal.warn(f"not supported: {claim}")
     return document(found), FAILED if result.failures else UNSUPPORTED if unsupported else 0
+
+
+def _options(settings: list[str]) -> list[str]:
+    return [part for setting in settings for part in ("-s", setting)]
 
 
 def _report_command(results: Path, name: str) -> str:

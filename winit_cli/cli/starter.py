@@ -24,7 +24,7 @@ schemes:                        # winit list schemes; winit explain kaiming_norm
   - pytorch_default             # also the baseline that the others are compared with
   - kaiming_normal
   - {{scheme: xavier_normal, label: xavier for relu, gain: auto}}   # auto = the model's activation
-  - zeros
+  - zeros                       # never learns: winit check says why, and ignore: says that it is meant
 train: {{optimizer: sgd, lr: [0.05], batch_size: 64, steps: 200}}
 seeds: 10                       # 0 to 9; every scheme sees the same batches at one seed
 # vary: {{model.depth: [3, 10]}}   # each value becomes part of the label

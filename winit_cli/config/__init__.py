@@ -2,6 +2,7 @@
 
 from winit_cli.config.document import Document, dump, parse, read
 from winit_cli.config.faults import dotted
+from winit_cli.config.ignore import Ignore
 from winit_cli.config.override import override
 from winit_cli.config.plain_yaml import Path_
 from winit_cli.config.schema import Entry, Experiment, General, Measure, SchemeEntry, Train
@@ -13,6 +14,7 @@ __all__ = [
     "Entry",
     "Experiment",
     "General",
+    "Ignore",
     "Measure",
     "Path_",
     "SchemeEntry",

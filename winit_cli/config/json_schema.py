@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from winit_cli.claims.entry import Entry
+from winit_cli.config.ignore import Ignore
 from winit_cli.config.schema import LABEL, SPAN, General, Judging, Measure, Select, Train
 from winit_cli.data import DATASETS
 from winit_cli.models import MODELS
@@ -50,6 +51,7 @@ def json_schema() -> dict[str, Any]:
             "tie_margin": {"anyOf": [{"type": "number", "minimum": 0}, judging["tie_margin"]]},
             "select": _section(Select) | {"description": Select.__doc__},
             "claims": CLAIMS,
+            "ignore": _ignore(),
         },
     }
 
@@ -93,6 +95,13 @@ def _claim() -> dict[str, Any]:
     section = _section(Entry) | {"description": Entry.__doc__}
     section["properties"]["lr"] = {"type": "number", "exclusiveMinimum": 0}
     return section
+
+
+def _ignore() -> dict[str, Any]:
+    section = _section(Ignore) | {"description": Ignore.__doc__}
+    text = {"type": "string"}
+    section["properties"]["label"] = {"anyOf": [text, _list(text)]}
+    return {"type": "array", "items": {"anyOf": [section["properties"]["rule"], section]}}
 
 
 def _named(options: Mapping[str, type[BaseModel]], rows: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from winit_cli.losses import LOSSES
 from winit_cli.models import MODELS
 from winit_cli.tables import Strict, options_of
 
-SECTIONS = ("model", "data", "schemes", "train", "measure", "baseline", "vary", "claims")
+SECTIONS = ("model", "data", "schemes", "train", "measure", "baseline", "vary", "claims", "ignore")
 KEYS = (*General.model_fields, *Judging.model_fields, *SECTIONS)
 
 

@@ -13,6 +13,7 @@ from winit_cli.claims.claim import Claim
 from winit_cli.config.claims import claims_of
 from winit_cli.config.document import Document, flow_text, shown
 from winit_cli.config.faults import Faults
+from winit_cli.config.ignore import Ignore, ignored_of
 from winit_cli.config.override import assign
 from winit_cli.config.resolve import experiment
 from winit_cli.config.schema import LABEL, Experiment, slug
@@ -39,12 +40,14 @@ class Variant:
 
 @dataclass(frozen=True)
 class Config:
-    """A resolved document: its variants in the order of ``vary:`` (one with an empty suffix without it), its claims."""
+    """A resolved document: its variants in the order of ``vary:`` (one with an empty suffix without it), its claims,
+    and the findings of ``winit check`` that are meant."""
 
     base: Experiment
     vary: Mapping[str, tuple[Any, ...]]
     variants: tuple[Variant, ...]
     claims: tuple[Claim, ...] = ()
+    ignore: tuple[Ignore, ...] = ()
 
 
 def resolve(document: Document) -> Config:
@@ -54,6 +57,7 @@ def resolve(document: Document) -> Config:
         ConfigError: with every fault found, each at its place.
     """
     faults = Faults(document)
+    ignore = ignored_of(document, faults)
     base = experiment(document, faults)
     before = len(faults.found)
     axes = _axes(document.data.get("vary"), faults)
@@ -65,7 +69,7 @@ def resolve(document: Document) -> Config:
     variants = tuple(variant for variant in found if variant is not None)
     _refuse_twins(variants, faults)
     faults.raise_any()
-    return Config(base, axes, variants, claims)
+    return Config(base, axes, variants, claims, ignore)
 
 
 def _combinations(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

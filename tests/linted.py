@@ -1,0 +1,48 @@
+"""Findings of ``winit check`` on a few lines of YAML, without the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from small import plan_of
+
+from winit_cli.lint.check import Checked, check_plan
+from winit_cli.lint.finding import Finding
+
+MLP = """
+name: linted
+model: {name: mlp, width: 30, depth: 3, activation: relu}
+data: {name: gaussian, features: 30, classes: 4, train_size: 128, test_size: 8}
+schemes: [kaiming_normal, {scheme: orthogonal, gain: auto}]
+train: {steps: 1, batch_size: 64}
+seeds: 6
+"""
+SEQUENCES = "data={name: adding, length: 30, train_size: 128, test_size: 8}"
+IMAGES = "data={name: digits, train_size: 128, test_size: 8}"
+LSTM = ("model={name: lstm, hidden: 16}", SEQUENCES)
+
+
+def checked(*settings: str, text: str = MLP) -> Checked:
+    """All that is found in a config with ``key=value`` overrides."""
+    return check_plan(plan_of(*settings, text=text))
+
+
+def found(rule: str, *settings: str, text: str = MLP) -> list[Finding]:
+    """What one rule finds."""
+    return [one for one in checked(*settings, text=text).findings if one.rule == rule]
+
+
+def of(scheme: Any, rule: str, *settings: str) -> list[Finding]:
+    """What one rule finds of one entry of ``schemes:``."""
+    return found(rule, f"schemes=[{json.dumps(scheme)}]", *settings)
+
+
+def warned(result: Checked, rules: Sequence[str]) -> dict[str, set[str]]:
+    """The warnings by label."""
+    labels: dict[str, set[str]] = {}
+    for one in result.warnings:
+        for label in one.labels if one.rule in rules else ():
+            labels.setdefault(label, set()).add(one.rule)
+    return labels
