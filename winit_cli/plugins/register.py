@@ -129,7 +129,7 @@ def _enter(kind: str, row: Any, where: str, source: str) -> None:
 
 def _scheme(row: Scheme, source: str) -> Scheme:
     check_scheme(row)
-    return replace(row, source=source, summary=row.summary or _first_line(row.fill))
+    return replace(row, source=source, summary=row.summary or _first_line(row.choose or row.fill))
 
 
 def _model(row: Model, source: str) -> Model:
