@@ -56,6 +56,8 @@ def check_scheme(row: Scheme) -> None:
 
     It is tried on one tensor; one that chooses among others, or whose options have no defaults, cannot be.
     """
+    if row.has_no_function:
+        raise ForeignError(f"scheme {row.name}: give it fill=…, or choose=…")
     function = row.choose or row.fill
     place, what = place_of_function(function), f"scheme {row.name}"
     check_signature(function, 1 if row.choose else 2, what)
@@ -89,6 +91,7 @@ def _check_values(row: Scheme, what: str) -> None:
         "texts": all(isinstance(text, str) for text in texts),
         "moments": callable(row.moments),
         "check": callable(row.check),
+        "fits": callable(row.fits),
         "own_biases": row.own_biases is False or row.choose is not None,
     }
     for name, fits in faults.items():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from winit_cli.errors import ConfigError, Fault
+from winit_cli.foreign import blaming
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.recipe import LAYERS, Recipe, Use
 from winit_cli.schemes.reset import reset_of
 from winit_cli.schemes.slots import Slot
+from winit_cli.tables import find
 
 ZEROS = Use("zeros")
 DEFAULT = Use("pytorch_default")
@@ -48,15 +51,17 @@ def assign(model_slots: Iterable[Slot], recipe: Recipe) -> list[Assignment]:
 def _settled(slot: Slot, use: Use, rule: str = "") -> Assignment:
     """What a scheme that treats parameters differently chooses for this one; others stay as they are."""
     slot = slot.packed() if use.is_packed else slot
-    choose = SCHEMES[use.scheme].choose
-    if choose is None:
+    row = SCHEMES[use.scheme]
+    if row.choose is None:
         return Assignment(slot, use, rule)
-    chosen: Use = choose(slot, **use.arguments)
-    if use.is_packed and not chosen.is_packed:
-        chosen = Use(chosen.scheme, {**chosen.options, "fan": "torch"})
-    if chosen.scheme != use.scheme:
-        return _settled(slot, chosen, rule)
-    return Assignment(slot.packed() if chosen.is_packed else slot, chosen, rule)
+    with blaming(f"scheme {row.name}") if row.source else contextlib.nullcontext():
+        chosen = row.choose(slot, **use.arguments)
+        fan = {"fan": "torch"} if use.is_packed or chosen.is_packed else {}
+        if chosen.scheme == row.name:
+            return Assignment(slot.packed() if fan else slot, Use(row.name, {**chosen.options, **fan}), rule)
+        other = find(SCHEMES, chosen.scheme, "scheme")
+        options = other.options(**chosen.arguments).model_dump()
+    return _settled(slot, Use(other.name, options | fan), rule)
 
 
 def _chosen(slot: Slot, recipe: Recipe) -> tuple[Use, str] | None:

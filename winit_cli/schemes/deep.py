@@ -49,9 +49,9 @@ def edge_of_chaos(slot: Slot, *, activation: Activation = "auto", sigma_b2: NonN
     """Gaussian weights of the critical variance; the two biases of a recurrent layer share sigma_b^2."""
     if slot.kind == "bias":
         shared = 2 if slot.local.startswith(("bias_ih", "bias_hh")) else 1
-        return Use("normal", {"mean": 0.0, "std": math.sqrt(sigma_b2 / shared)}) if sigma_b2 else Use("zeros")
+        return Use("normal", {"std": math.sqrt(sigma_b2 / shared)}) if sigma_b2 else Use("zeros")
     sigma_w2 = critical_sigma_w2(activation, sigma_b2)
-    return Use("variance_scaling", {"scale": sigma_w2, "mode": "fan_in", "distribution": "untruncated_normal"})
+    return Use("variance_scaling", {"scale": sigma_w2, "distribution": "untruncated_normal"})
 
 
 def _is_critical(options: Mapping[str, Any]) -> str | None:
@@ -103,6 +103,7 @@ SCHEMES = (
         pitfalls=(
             "relu and leaky_relu are critical without biases only: with sigma_b2 the signal grows layer by layer.",
             "gelu, silu and mish have no stable signal on their critical line; winit theory tells.",
+            "Derived for layers one after another: a recurrent layer adds the signals of two weights.",
         ),
     ),
     Scheme(

@@ -60,13 +60,12 @@ def caffe2_xavier(tensor: Tensor, generator: Generator) -> None:
 def keras_default(slot: Slot) -> Use:
     """Keras computes fans of the packed matrix of a recurrent layer, and makes all of it orthogonal."""
     if slot.kind == "bias":
-        return Use("forget_bias", {"value": 1.0, "rest": "zeros"})
+        return Use("forget_bias", {"rest": "zeros"})
     if slot.kind == "embedding":
         return Use("uniform", {"a": -0.05, "b": 0.05})
     if slot.kind == "recurrent" and slot.local.startswith("weight_hh"):
-        return Use("orthogonal", {"gain": 1.0, "fan": "torch"})
-    packed = {"fan": "torch"} if slot.kind in ("recurrent", "conv") else {}
-    return Use("xavier_uniform", {"gain": 1.0, **packed})
+        return Use("orthogonal", {"fan": "torch"})
+    return Use("xavier_uniform", {"fan": "torch"} if slot.kind in ("recurrent", "conv") else {})
 
 
 def _fan(shape: Sequence[int], mode: FanMode) -> float:

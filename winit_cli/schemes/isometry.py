@@ -59,7 +59,7 @@ def looks_linear(slot: Slot, *, activation: Activation = "auto") -> Use:
     if slot.kind == "bias":
         return Use("zeros")
     if "first" in slot.places:
-        return Use("orthogonal", {"gain": 1.0})
+        return Use("orthogonal")
     return Use("looks_linear")
 
 

@@ -79,7 +79,7 @@ def identity_recurrent(slot: Slot, *, scale: Number = 1.0, std: NonNegativeNumbe
         return Use("zeros")
     if slot.kind == "recurrent" and slot.local.startswith("weight_hh"):
         return Use("identity_recurrent", {"scale": scale})
-    return Use("normal", {"mean": 0.0, "std": std})
+    return Use("normal", {"std": std})
 
 
 def fill_identity(tensor: Tensor, generator: Generator, *, scale: float) -> None:

@@ -84,6 +84,11 @@ class Scheme:
         return options_of(self.choose or self.fill)
 
     @property
+    def has_no_function(self) -> bool:
+        """Whether it can fill nothing."""
+        return self.choose is None and self.fill is _through_others
+
+    @property
     def sees_layout(self) -> bool:
         """Whether it counts how torch lays out a weight, so that ``fan: torch`` means something."""
         return self.dims[0] > 1 or self.choose is not None
