@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from winit_cli.store.frames import RunFrames
+from winit_cli.store.schema import PROBE
 
 TRIALS = [
     *("trial", "label", "scheme", "lr", "seed", "status", "outcome", "final_train_loss", "final_val_loss"),
@@ -89,6 +90,7 @@ def make_run(
         init=pd.DataFrame(tables["init"], columns=INIT),
         timings=pd.DataFrame({"trial": trials["trial"], "seconds": 1.0}),
         units=pd.DataFrame(tables["units"], columns=UNITS),
+        **{name: pd.DataFrame(columns=list(columns)) for name, columns in PROBE.items()},
     )
 
 

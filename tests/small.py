@@ -30,6 +30,9 @@ DETERMINISTIC = (
     "learning",
     "best_lr",
     "claims",
+    "probe",
+    "verdicts",
+    "histograms",
 )
 
 

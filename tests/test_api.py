@@ -119,7 +119,7 @@ def test_compare_gives_tables_and_figures() -> None:
     assert set(found.table["label"]) == {"as_built", "n", "zeros"}
     assert set(found.comparisons["label_a"]) == {"n", "zeros"}
     assert set(found.gradients["param"]) == {"first.weight", "first.bias", "last.weight", "last.bias"}
-    for name in ("curves", "init", "summary"):
+    for name in ("curves", "init", "summary", "probe", "verdicts"):
         assert len(getattr(found, name)) == len((found.directory / f"{name}.csv").read_text().splitlines()) - 1
     for plot in PLOTS:
         if plot.draw(found.run) is not None:

@@ -223,12 +223,19 @@ def test_validation_metrics_need_a_validation_part() -> None:
 
 
 MEASURED = Measured(
-    ["layers.0.weight", "head.weight"], steps=103, every=5, test_every=50, has_val=False, has_accuracy=False
+    parameters=["layers.0.weight", "head.weight"],
+    layers=["layers.0", "head"],
+    steps=103,
+    every=5,
+    test_every=50,
+    has_val=False,
+    has_accuracy=False,
 )
 UNMEASURED = {
     "zeros grad_norm[param=layers.0.wieght] < 1": "the model has no parameter layers.0.wieght with a gradient; "
     "did you mean 'layers.0.weight'? (known: layers.0.weight, head.weight)",
     "zeros grad_norm[param=head.weight,step=7] < 1": "step 7 is not measured, but 5 and 10 are; change it",
+    "zeros layer_gain[layer=hed] > 1": "the model has no layer hed; did you mean 'head'? (known: layers.0, head)",
     "zeros train_loss[step=104] < 1": "step 104 comes after the last, which is 103",
     "zeros train_loss[step=102] < 1": "step 102 is not measured, but 100 and 103 are",
     "zeros test_loss[step=5] < 1": "step 5 is not measured, but 0 and 50 are; change it or measure.test_every (50)",

@@ -34,7 +34,7 @@ def test_extending_trains_only_what_is_missing(tmp_path: Path) -> None:
     settings = ("schemes=[ones, kaiming_normal, zeros]", "seeds=3", "train.lr=[0.1, 0.2]", serial)
     grown = run_of(tmp_path / "grown", *settings, heard=heard)
     whole = run_of(tmp_path / "whole", *settings)
-    assert heard.notes == [f"4 copied from {first.directory.name}", "14 to train"]
+    assert heard.notes[:2] == [f"4 copied from {first.directory.name}", "14 to train"]
     assert len(heard.done) == 14
     for table in ("curves", "gradients", "init", "summary"):
         assert rows(grown, table) == rows(whole, table)

@@ -36,20 +36,22 @@ BELOW["claims"] = {*BELOW["stats"], "stats", "tables"}
 BELOW["config"] = {*BELOW["schemes"], "schemes", "models", "data", "losses", *BELOW["claims"], "claims"}
 BELOW["plugins"] = {*BELOW["config"]}
 BELOW["rehearsal"] = {*BELOW["config"]}
+BELOW["explain"] = {*BELOW["config"], "config"}
 BELOW["setting"] = {*BELOW["config"], "config", "rehearsal"}
 BELOW["plan"] = {*BELOW["setting"], "setting"}
 BELOW["resolved"] = {*BELOW["plan"], "plan"}
 BELOW["engine"] = {*BELOW["plan"], "plan", "sizes"}
 BELOW["probe"] = {*BELOW["engine"], "engine"}
-BELOW["findings"] = {*BELOW["claims"], "claims", "jsonable"}
+BELOW["findings"] = {*BELOW["claims"], "claims", "jsonable", *BELOW["theory"], "theory"}
 BELOW["plots"] = {*BELOW["stats"], "stats", "visible"}
 BELOW["report"] = {*BELOW["plots"], "plots", "findings", "jsonable"}
 BELOW["stopping"] = {"errors"}
 BELOW["workers"] = {"errors", "foreign", "stopping"}
 BELOW["training"] = {"stopping", "workers", *BELOW["engine"], "engine", *BELOW["store"], "store"}
+BELOW["probing"] = {*BELOW["training"], "training", *BELOW["probe"], "probe"}
 BELOW["runner"] = {
-    *BELOW["training"],
-    "training",
+    *BELOW["probing"],
+    "probing",
     "environment",
     "resolved",
     *BELOW["stats"],

@@ -126,7 +126,7 @@ def test_there_are_about_ten_plain_lines(
     chunks: Sequence[int], trials: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, *lines = told(capsys, chunks, trials)
-    assert first == f"{trials} trials to train, {trials * sum(chunks):,} trial-steps"
+    assert first == f"{trials} trial{'s' if trials != 1 else ''} to train, {trials * sum(chunks):,} trial-steps"
     assert len(lines) <= 10 and (len(chunks) < 10 or len(lines) == 10)
     assert lines[-1].startswith(f"{trials}/{trials} trials, 100 %, ") and "left" not in lines[-1]
     assert all(line.startswith(f"0/{trials} trials, ") for line in lines[:-1])

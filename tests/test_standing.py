@@ -9,12 +9,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from commands import winit, winit_json, write
 from frames import TWELVE, make_run
 
 from winit_cli.cli import standing
-from winit_cli.cli.columns import GIVEN_UP, RATIO, columns_of
+from winit_cli.cli.columns import AT_START, GIVEN_UP, RATIO, columns_of
 from winit_cli.cli.fitted import Column, fitted
 from winit_cli.cli.spark import ASCII, BLOCKS, sparks
 from winit_cli.cli.terminal import Terminal, _Console
@@ -71,10 +72,20 @@ def test_columns_are_given_up_in_their_order(tmp_path: Path) -> None:
     found = Findings(make_run(tmp_path, TWELVE, seeds=8))
     columns = columns_of(found, records(found.standings), whole=True, ascii_only=False)
     shown = {width: [column.name for column in fitted(columns, GIVEN_UP, width)] for width in range(40, 240)}
-    lost = [max(width for width, names in shown.items() if name not in names) for name in GIVEN_UP if name != RATIO]
+    given_up_here = [name for name in GIVEN_UP if name not in (RATIO, AT_START)]
+    lost = [max(width for width, names in shown.items() if name not in names) for name in given_up_here]
     assert lost == sorted(lost, reverse=True) and len(set(lost)) > 6
     assert shown[239] == [column.name for column in columns] and RATIO not in shown[239]
     assert "why" not in shown[90] and RATIO in shown[90]
+
+
+def test_the_verdict_at_the_start_stands_for_why(tmp_path: Path) -> None:
+    run = make_run(tmp_path, TWELVE, seeds=8)
+    verdicts = [(label, "healthy", "", "", None, "") for label in TWELVE]
+    found = Findings(dataclasses.replace(run, verdicts=pd.DataFrame(verdicts, columns=run.verdicts.columns)))
+    columns = columns_of(found, records(found.standings), whole=True, ascii_only=False)
+    narrow, wide = ({column.name for column in fitted(columns, GIVEN_UP, width)} for width in (90, 239))
+    assert AT_START in narrow and not narrow & {"why", RATIO} and "why" in wide
 
 
 def test_a_column_may_leave_another_in_its_place() -> None:

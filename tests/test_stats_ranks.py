@@ -73,3 +73,9 @@ def test_every_trial_diverged() -> None:
     assert ranks(
         both.assign(**dict.fromkeys(("final_train_loss", "final_val_loss", "final_test_accuracy"))), ["a"]
     ).empty
+
+
+def test_small_losses_are_told_apart() -> None:
+    assert [place.rank for place in places([group([2e-14]), group([1e-14]), group([3e-14])], "final_test_loss")] == [
+        *(2, 1, 3)
+    ]

@@ -32,6 +32,9 @@ COLUMNS = {
     "ranks": "label,lr,metric,rank,rank_low,rank_high,of",
     "learning": "label,lr,target,n,reached,steps_to_target,loss_area,area_low,area_high",
     "best_lr": "label,metric,chosen_on,lr,n,diverged,mean,ci_low,ci_high,decades",
+    "probe": "label,seed,layer,depth,metric,value",
+    "verdicts": "label,verdict,layer,metric,value,advice",
+    "histograms": "label,seed,layer,depth,quantity,low,high,count",
 }
 TWO = ("schemes=[kaiming_normal, zeros]",)
 
@@ -41,7 +44,7 @@ def test_columns_are_the_contracts(tmp_path: Path) -> None:
     for table, columns in COLUMNS.items():
         assert (result.directory / f"{table}.csv").read_text().splitlines()[0] == columns
     frames = read_run(result.directory)
-    for table in ("trials", "curves", "gradients", "init"):
+    for table in ("trials", "curves", "gradients", "init", "probe", "verdicts", "histograms"):
         assert ",".join(getattr(frames, table).columns) == COLUMNS[table]
     names = {path.name for path in result.directory.iterdir() if not path.name.startswith(".")}
     tables = {f"{table}.csv" for table in (*COLUMNS, "timings")}
@@ -170,6 +173,7 @@ def test_runs_are_found_by_name_prefix_and_path(tmp_path: Path) -> None:
     assert find_run(tmp_path, str(two)) == two
     with pytest.raises(UsageError, match="means more than one run"):
         find_run(tmp_path, "")
+    assert run_of(tmp_path, "name=alpha_cnn").directory != find_run(tmp_path, "alpha") == one
     with pytest.raises(UsageError, match=r"no run 'gamma' under .*alpha"):
         find_run(tmp_path, "gamma")
     with pytest.raises(UsageError, match="no runs under"):

@@ -190,6 +190,7 @@ def _claim_faults(claims: Sequence[Claim], setting: Setting) -> list[tuple[Path_
     """What the claims ask for of this variant, and is not measured."""
     measured = Measured(
         parameters=[slot.name for slot in setting.rehearsal.slots if not slot.frozen],
+        layers=list(dict.fromkeys(slot.layer for slot in setting.rehearsal.slots if len(slot.shape) > 1)),
         steps=setting.steps,
         every=setting.every,
         test_every=setting.test_every,

@@ -14,8 +14,9 @@ def resolved_config(plan: Plan) -> dict[str, Any]:
     train = _agreed([setting.train.model_dump() for setting in plan.settings], base.train.model_dump())
     if train["steps"] is None and train["epochs"] is None:
         train["epochs"] = base.train.epochs
-    intervals = [{"every": setting.every, "test_every": setting.test_every} for setting in plan.settings]
-    measure = _agreed(intervals, base.measure.model_dump())
+    settled = [{"every": setting.every, "test_every": setting.test_every} for setting in plan.settings]
+    measure = base.measure.model_dump()
+    measure |= _agreed(settled, {key: measure[key] for key in settled[0]})
     return {
         "name": base.general.name,
         "model": _plain(base.model.flat()),

@@ -17,6 +17,7 @@ from winit_cli.environment import environment
 from winit_cli.errors import UsageError, WinitError
 from winit_cli.findings.tables import steps_of, tables_of
 from winit_cli.plan import Plan
+from winit_cli.probing import probe_run
 from winit_cli.resolved import resolved_config
 from winit_cli.store.files import write_csv, write_json, write_text
 from winit_cli.store.frames import read_run
@@ -77,7 +78,10 @@ def run_plan(plan: Plan, results: Path, progress: Progress, how: How = How()) ->
             _prepare(plan, store, env, here, progress)
             if not how.fresh:
                 _copy_finished(plan, store, results, progress)
-            _train_all(plan, store, env, progress, how)
+        with _interruptible(store):
+            probe_run(plan, store, progress)
+            if not was_complete:
+                _train_all(plan, store, env, progress, how)
         _write_tables(plan, store, progress)
         counts = store.write_status("failed" if store.unfinished() else "complete")["trials"]
         store.shrink()
@@ -169,9 +173,15 @@ def _train_all(plan: Plan, store: Store, env: dict[str, Any], progress: Progress
     for position, status, *finals in store.finals():
         progress.known(plan.trials[position], status, headline(plan.trials[position], *finals))
     training = Training(plan, store, progress, fail_fast=how.fail_fast)
+    with _torch_as(env["threads"], plan):
+        training.run(divided.stacks, divided.at_once)
+
+
+@contextlib.contextmanager
+def _interruptible(store: Store) -> Iterator[None]:
+    """A run that does not come to its end says so."""
     try:
-        with _torch_as(env["threads"], plan):
-            training.run(divided.stacks, divided.at_once)
+        yield
     except BaseException:
         with contextlib.suppress(WinitError):
             store.write_status("interrupted")

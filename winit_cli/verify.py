@@ -17,7 +17,7 @@ from winit_cli.export.stored import StoredRun, read_stored
 from winit_cli.export.tables import to_csv
 from winit_cli.export.weights import initial_hash
 from winit_cli.plan import make_plan
-from winit_cli.store.digest import damaged_trials, is_meta_whole
+from winit_cli.store.digest import damaged_trials, is_meta_whole, is_probe_whole
 from winit_cli.store.files import sqlite_uri
 from winit_cli.store.reading import FILE, check_format, has_digests, reading, unreadable
 from winit_cli.store.runs import run_facts, state_of
@@ -39,7 +39,7 @@ def verify(run: Path, model: str | None = None, loss: str | None = None) -> list
     findings = [_structure(run)]
     if findings[0].is_whole is False:
         return findings
-    findings += [_facts(run), _trials(run)]
+    findings += [_facts(run), _trials(run), _probe(run)]
     if all(finding.is_whole is not False for finding in findings):
         findings += [*_files(run), _tables(run), _weights(run, model, loss)]
     return findings
@@ -73,6 +73,13 @@ def _trials(run: Path) -> Finding:
     if bad:
         return Finding("trials", False, f"{len(bad)} of {len(names)} are not what was recorded: {_some(bad)}")
     return Finding("trials", True, f"all {len(names)} as recorded")
+
+
+def _probe(run: Path) -> Finding:
+    with reading(run, is_trusted=False) as connection:
+        is_whole = is_probe_whole(connection)
+    said = "as recorded" if is_whole else "not what was recorded; its config's command measures it anew"
+    return Finding("what was measured before training", is_whole, said)
 
 
 def _files(run: Path) -> Iterator[Finding]:

@@ -90,6 +90,16 @@ class Comparison:
         """Every parameter as initialized."""
         return self.run.init
 
+    @property
+    def probe(self) -> DataFrame:
+        """What was measured of each label, seed and layer before training."""
+        return self.run.probe
+
+    @property
+    def verdicts(self) -> DataFrame:
+        """The verdict on each label before training, and whether it foretold how training went."""
+        return self.findings.foretold
+
     def plot(self, name: str = "final_metric") -> Figure:
         """The figure of that name: ``loss``, ``accuracy``, ``gradients_by_layer``, …
 

@@ -20,9 +20,9 @@ COLUMNS = ("claim", "metric", "n", "effect", "ci_low", "ci_high", "p", "verdict"
 def decide(claims: Sequence[Claim], tables: Mapping[str, DataFrame], selected: Mapping[str, float]) -> DataFrame:
     """The table claims.csv, one row per claim.
 
-    ``tables`` are ``trials`` (with ``steps_to_target`` and ``loss_area`` where claims ask for them), ``curves`` and
-    ``gradients`` with the columns of the CSV files, where the rows of ``needed_steps`` will do. ``selected`` has the
-    learning rate of each label that ``select:`` chose.
+    ``tables`` are ``trials`` (with ``steps_to_target`` and ``loss_area`` where claims ask for them), ``curves``,
+    ``gradients`` and ``probe`` with the columns of the CSV files, where of gradients the rows of ``needed_steps`` will
+    do. ``selected`` has the learning rate of each label that ``select:`` chose.
 
     Trials are paired by seed; ``n`` seeds finished for all labels of a claim. The margin by which the claim holds at a
     seed goes into the exact one-sided sign-flip test (Fisher 1935), for ratios as a logarithm. Where a margin is not a

@@ -14,10 +14,11 @@ from winit_cli.errors import known
 
 @dataclass(frozen=True)
 class Measured:
-    """What is measured of some labels: gradients of ``parameters``, the training batch ``every`` so many steps, the
-    other parts every ``test_every``, all of it also at the last step."""
+    """What is measured of some labels: gradients of ``parameters``, ``layers`` before training, the training batch
+    ``every`` so many steps, the other parts every ``test_every``, all of it also at the last step."""
 
     parameters: Sequence[str]
+    layers: Sequence[str]
     steps: int
     every: int
     test_every: int
@@ -45,6 +46,9 @@ def _wrong(term: Term, metric: Metric, measured: Measured) -> Iterator[str]:
     if "param" in term.keys and term.keys["param"] not in measured.parameters:
         name = str(term.keys["param"])
         yield f"the model has no parameter {name} with a gradient; {known(name, measured.parameters)}"
+    if "layer" in term.keys and term.keys["layer"] not in measured.layers:
+        name = str(term.keys["layer"])
+        yield f"the model has no layer {name}; {known(name, measured.layers)}"
     if "step" in term.keys:
         name, every = ("every", measured.every) if metric.part == "train" else ("test_every", measured.test_every)
         yield from _wrong_step(int(term.keys["step"]), measured.steps, every, f"measure.{name}")

@@ -18,8 +18,9 @@ OUTCOMES = ("stuck", "learned", "diverged")
 class Metric:
     """A metric has one number per trial: ``column`` of the rows of ``table`` (a CSV file) that its keys select.
 
-    ``keys`` are columns of that table with their defaults, ``None`` where one must be given. ``part`` is the part of
-    the data that is measured, and ``worst`` what a trial counts as that diverged, NaN if it then has no value.
+    ``keys`` are columns of that table with their defaults, ``None`` where one must be given; ``rows`` are the cells
+    that all its rows share. ``part`` is the part of the data that is measured, and ``worst`` what a trial counts as
+    that diverged, NaN if it then has no value.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Metric:
     part: Part = "train"
     worst: float = math.nan
     keys: Mapping[str, int | str | None] = field(default_factory=dict)
+    rows: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
 
     @property
@@ -52,6 +54,12 @@ def _curve(part: Part, what: str) -> Metric:
     return Metric(f"{part}_{what}", about, "curves", what, part, keys={"step": None})
 
 
+def _probed(name: str, about: str, metric: str = "", *, of_model: bool = False) -> Metric:
+    """What is measured at initialization, of a layer or of the whole model."""
+    keys: Mapping[str, int | str | None] = {} if of_model else {"layer": None}
+    return Metric(name, f"{about}, before training", "probe", "value", keys=keys, rows={"metric": metric or name})
+
+
 METRICS = table(
     _final("train", "loss", "loss on the training part after the last update", math.inf),
     _final("val", "loss", "loss on the validation part after the last update", math.inf),
@@ -61,8 +69,22 @@ METRICS = table(
     Metric("loss_area", "area under the curve of the training loss", "trials", "loss_area", worst=math.inf),
     Metric("grad_norm", "norm of a gradient", "gradients", "grad_norm", keys={"param": None, "step": 0}),
     *(_curve(part, what) for part in PARTS for what in ("loss", "accuracy")),
+    _probed("pre_mean", "mean of a layer's pre-activations"),
+    _probed("pre_mean_square", "mean square of a layer's pre-activations"),
+    _probed("pre_grad_norm", "norm of the gradient with respect to a layer's pre-activations", "grad_norm"),
+    _probed("act_mean_square", "mean square of a layer's activations"),
+    _probed("layer_gain", "mean square of a layer's pre-activations over those of the layer before"),
+    _probed("dead_fraction", "share of a layer's units that are never above 0"),
+    _probed("saturated_fraction", "share of a layer's pre-activations where the activation is flat"),
+    _probed("correlation", "mean correlation of two inputs in a layer"),
+    _probed("distinct_units", "number of different units of a layer"),
+    _probed("gradient_rank", "rank of the gradient of a layer's weights"),
+    _probed("jacobian_sq_sv_mean", "mean squared singular value of the Jacobian", of_model=True),
+    _probed("jacobian_sq_sv_var", "variance of its squared singular values", of_model=True),
+    _probed("jacobian_sq_sv_max", "its largest squared singular value", of_model=True),
+    _probed("gradient_quotient", "relative change of the gradient by a step along it", of_model=True),
 )
-EXAMPLES = {"param": "layers.0.weight", "step": "0", "lr": "0.05"}
+EXAMPLES = {"layer": "layers.0", "param": "layers.0.weight", "step": "0", "lr": "0.05"}
 
 
 def _step(text: str) -> int:
@@ -81,7 +103,7 @@ def _rate(text: str) -> float:
     return rate
 
 
-READERS: Mapping[str, Callable[[str], int | float | str]] = {"param": str, "step": _step, "lr": _rate}
+READERS: Mapping[str, Callable[[str], int | float | str]] = {"param": str, "layer": str, "step": _step, "lr": _rate}
 
 
 def spelled(name: str, keys: Mapping[str, object]) -> str:

@@ -33,7 +33,7 @@ class Source:
         if metric.table == "trials":
             return _finals(trials, metric) if self._has(metric, trials) else {}
         rows = self._of(term, metric.table)
-        for key, value in term.keys.items():
+        for key, value in {**term.keys, **metric.rows}.items():
             rows = rows[rows[key] == value]
         if "split" in rows:
             rows = rows[rows["split"] == metric.part]
@@ -50,7 +50,7 @@ class Source:
         if name not in self._places:
             self._places[name] = dict(self.tables[name].groupby("label").indices)
         rows: DataFrame = self.tables[name].iloc[self._places[name].get(term.label, [])]
-        return rows[rows["lr"] == rate]
+        return rows[rows["lr"] == rate] if "lr" in rows else rows
 
     def _has(self, metric: Metric, mine: DataFrame) -> bool:
         """Whether a metric was measured of some trials: one of them that went well has a value, or if none did, one of

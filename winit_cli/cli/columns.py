@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from winit_cli.findings import Findings
     from winit_cli.findings.numbers import Row
 
-RATIO = "1st/last"
+RATIO, AT_START = "1st/last", "at start"
 # columns left out of a table that is too wide, in this order
 GIVEN_UP = (
     *("p", "difference", "seeds", "steps to target", "test loss", "why"),
-    *("stuck", RATIO, "loss", "diverged", "verdict"),
+    *("stuck", RATIO, "loss", AT_START, "diverged", "verdict"),
 )
 CLAIMS_GIVEN_UP = ("metric", "interval", "n", "effect")
 LABEL_WIDTH, CLAIM_WIDTH = 18, 36  # what is longer is folded before a column is left out
@@ -122,10 +122,13 @@ def _steps_text(value: float) -> str:
 
 
 def _why(rows: list[Row]) -> list[Column]:
-    """Why in words, or where these do not fit, the number behind them."""
+    """Why in words, or where these do not fit, the verdict of the probe, or the number behind them."""
     if not any(row["why"] for row in rows):
         return []
-    short = Column(RATIO, [_ratio(row["first_grad"], row["last_grad"]) for row in rows])
+    if any(row["at_start"] for row in rows):
+        short = Column(AT_START, [row["at_start"] or "-" for row in rows], "left")
+    else:
+        short = Column(RATIO, [_ratio(row["first_grad"], row["last_grad"]) for row in rows])
     return [Column("why", [row["why"] or "-" for row in rows], "left", instead=short)]
 
 

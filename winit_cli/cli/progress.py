@@ -70,7 +70,8 @@ class Reporter:
     def begin(self, trials: int, done: int, updates: int) -> None:
         self.tally.begin(trials, done, updates)
         if self.bar is None:
-            self.terminal.note(f"{trials - done} trials to train, {updates:,} trial-steps")
+            left = trials - done
+            self.terminal.note(f"{left} trial{'s' if left != 1 else ''} to train, {updates:,} trial-steps")
         else:
             self._show()
 

@@ -86,6 +86,7 @@ def execute(
     from winit_cli.environment import resolve_device
     from winit_cli.findings import Findings, reach
     from winit_cli.findings.document import document
+    from winit_cli.findings.numbers import counted
     from winit_cli.findings.tables import steps_of
     from winit_cli.plan import make_plan
     from winit_cli.resolved import resolved_config
@@ -102,7 +103,7 @@ def execute(
     for failure in result.failures[:FAILURES_SHOWN]:
         terminal.warn(failure)
     if result.failures:
-        terminal.warn(f"{len(result.failures)} trials failed; the same command tries them again")
+        terminal.warn(f"{counted(len(result.failures), 'trial')} failed; the same command tries them again")
     if result.was_complete:
         terminal.note("complete already; nothing to train (--fresh trains it again)")
     found = Findings(read_run(result.directory, steps_of(plan.config.claims)))

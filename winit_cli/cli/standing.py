@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from winit_cli.cli.columns import CLAIMS_GIVEN_UP, RATIO, SURVIVORS, claims_of, columns_of, given_up, is_over_survivors
+from winit_cli.cli.columns import (
+    AT_START,
+    CLAIMS_GIVEN_UP,
+    RATIO,
+    SURVIVORS,
+    claims_of,
+    columns_of,
+    given_up,
+    is_over_survivors,
+)
 from winit_cli.cli.fitted import Column, fitted, table
 from winit_cli.cli.terminal import Terminal
 
@@ -68,6 +77,7 @@ def _show_claims(terminal: Terminal, found: Findings) -> None:
 
 def _explanations(found: Findings, names: list[str]) -> Iterator[str]:
     """What the columns mean that are there."""
+    from winit_cli.findings.foretold import said
     from winit_cli.findings.numbers import records
 
     rows = records(found.standings)
@@ -84,5 +94,7 @@ def _explanations(found: Findings, names: list[str]) -> Iterator[str]:
         yield f"stuck: not 1 % better than a constant answer{f' (loss {constant:.4g})' if constant else ''}"
     if "steps to target" in names:
         yield next(text for text in found.method if text.startswith("Steps to target"))
+    if text := said(found.foretold):
+        yield f"{AT_START if AT_START in names else 'why'}: {text}"
     if RATIO in names:
         yield f"{RATIO}: gradient norm of the first weight over the last's before training"

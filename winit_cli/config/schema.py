@@ -113,10 +113,12 @@ class Train(Strict):
 
 
 class Measure(Strict):
-    """Every how many steps the training batch and its gradients, and the test part, are measured."""
+    """Every how many steps the training batch and its gradients, and the test part, are measured; and of how many seeds
+    the labels are probed before training: 5, or fewer where there are many labels, if not given."""
 
     every: PositiveInt | None = None
     test_every: PositiveInt | None = None
+    probe: NonNegativeInt | None = None
 
 
 class Select(Strict):

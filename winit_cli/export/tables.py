@@ -20,7 +20,7 @@ from winit_cli.store.digest import damaged_trials, is_meta_whole
 from winit_cli.store.files import plain_cell, refusals, write_csv
 from winit_cli.store.frames import frames_of
 from winit_cli.store.reading import facts_of, has_digests, reading
-from winit_cli.store.schema import QUERIES, TABLES
+from winit_cli.store.schema import TABLES, queries
 
 STATISTICS = tuple(f"{name}.csv" for name in FILES)
 
@@ -58,9 +58,10 @@ def _write_tables(run: Path, folder: Path) -> list[str]:
     left_out = [f"trial {name}: its rows are not what was recorded" for name in bad.values()]
     with reading(run, is_trusted=False) as connection:
         _hide(connection, bad)
-        for name in TABLES:
+        there = queries(connection)
+        for name in (name for name in TABLES if name in there):
             try:
-                _stream(connection, QUERIES[name], folder / f"{name}.csv")
+                _stream(connection, there[name], folder / f"{name}.csv")
             except sqlite3.DatabaseError as error:
                 (folder / f"{name}.csv").unlink()
                 left_out.append(f"{name}.csv: {error}")

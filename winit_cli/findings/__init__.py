@@ -8,8 +8,10 @@ from functools import cached_property
 from pandas import DataFrame
 
 from winit_cli.findings.answer import answer
+from winit_cli.findings.foretold import foretold
 from winit_cli.findings.method import Reach, method, reach
 from winit_cli.findings.notices import notices
+from winit_cli.findings.signal import signal_theory
 from winit_cli.findings.standings import median_curve, standings
 from winit_cli.findings.tables import Tables, tables_of
 from winit_cli.stats import headline
@@ -48,6 +50,16 @@ class Findings:
     def standings(self) -> DataFrame:
         """One row per label and learning rate, the best first."""
         return standings(self.run, self.tables)
+
+    @cached_property
+    def foretold(self) -> DataFrame:
+        """The verdicts at initialization beside how training went."""
+        return foretold(self.run.verdicts, self.standings)
+
+    @cached_property
+    def signal_theory(self) -> DataFrame:
+        """What mean-field theory says of each label's weights."""
+        return signal_theory(self.run)
 
     @property
     def claims(self) -> DataFrame:

@@ -28,6 +28,7 @@ def document(found: Findings) -> dict[str, Any]:
         "sentences": found.sentences,
         "notices": found.notices,
         "ranking": _rows(found.standings),
+        "verdicts": _rows(found.foretold),
         "claims": _rows(found.claims),
         "comparisons": _rows(compared[compared["metric"] == found.metric]),
         "reach": reachable(found.reach),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
+from winit_cli.findings.numbers import Row, records
 from winit_cli.findings.tables import Tables
 from winit_cli.findings.why import why
 from winit_cli.stats import (
@@ -28,7 +29,7 @@ COLUMNS = (
     *("rank", "label", "scheme", "lr", "n", "diverged", "stuck", "accuracy", "accuracy_low", "accuracy_high"),
     *("loss", "loss_low", "loss_high", "first_grad", "last_grad", "rank_low", "rank_high", "of", "variant"),
     *("difference", "difference_low", "difference_high", "p_holm", "probability_of_improvement", "poi_low", "poi_high"),
-    *("verdict", "seeds_needed", "steps_to_target", "loss_area", "why", "beats"),
+    *("verdict", "seeds_needed", "steps_to_target", "loss_area", "at_start", "why", "beats"),
 )
 COMPARED = {
     "difference": "difference",
@@ -44,20 +45,26 @@ def standings(run: RunFrames, tables: Tables) -> DataFrame:
     within its variant by mean test accuracy, or test loss for regression.
 
     Means and intervals are over the survivors, ``n`` counts all finished trials. What is said against the baseline is
-    blank for the baseline itself, whose ``verdict`` is ``baseline``. ``beats`` holds the (label, lr) of the rivals that
-    are worse beyond chance. ``first_grad`` and ``last_grad`` are medians over the seeds at step 0 of the first and the
-    last weight.
+    blank for the baseline itself, whose ``verdict`` is ``baseline``. ``at_start`` is the probe's verdict. ``beats``
+    holds the (label, lr) of the rivals that are worse beyond chance. ``first_grad`` and ``last_grad`` are medians over
+    the seeds at step 0 of the first and the last weight.
     """
     metric = headline(run.data["task"])
     gradients = run.weight_gradients
     start = gradients[gradients["step"] == 0]
     variants = by_variant(run.labels).values()
-    rows = [row for labels in variants for row in _of_variant(run.trials, start, tables, labels, metric)]
+    probed = {row["label"]: row for row in records(run.verdicts)}
+    rows = [row for labels in variants for row in _of_variant(run.trials, start, tables, labels, metric, probed)]
     return DataFrame(rows, columns=list(COLUMNS))
 
 
 def _of_variant(
-    trials: DataFrame, start: DataFrame, tables: Tables, labels: list[str], metric: str
+    trials: DataFrame,
+    start: DataFrame,
+    tables: Tables,
+    labels: list[str],
+    metric: str,
+    probed: Mapping[str, Row],
 ) -> Iterator[dict[str, object]]:
     rates = tables.rules.selected
     there = list(groups(trials, labels))
@@ -77,7 +84,7 @@ def _of_variant(
             "lr": rate,
             "beats": tuple(named[rival] for rival in place.beats),
             **_results(group),
-            **_gradients(start, label, rate),
+            **_gradients(start, label, rate, probed.get(label)),
             **_compared(tables, label, lr, metric),
             **_learning(tables.learning, label, rate),
         }
@@ -96,11 +103,16 @@ def _results(group: DataFrame) -> dict[str, object]:
     return found
 
 
-def _gradients(start: DataFrame, label: str, lr: float) -> dict[str, object]:
+def _gradients(start: DataFrame, label: str, lr: float, verdict: Row | None) -> dict[str, object]:
     own = start[(start["label"] == label) & (start["lr"] == lr)]
     weights = list(dict.fromkeys(own["param"]))
     first, last = (_median(own, weights[end]) if weights else math.nan for end in (0, -1))
-    return {"first_grad": first, "last_grad": last, "why": why(first, last)}
+    return {
+        "first_grad": first,
+        "last_grad": last,
+        "at_start": verdict and verdict["verdict"],
+        "why": why(first, last, verdict),
+    }
 
 
 def _median(gradients: DataFrame, param: str) -> float:

@@ -79,8 +79,13 @@ def tables_of(run: RunFrames) -> Tables:
         ranks(trials, run.labels, rules.selected),
         learning(trials, run.labels),
         best,
-        decide(claims_of(run), {"trials": trials, "curves": run.curves, "gradients": run.gradients}, rules.selected),
+        decide(claims_of(run), _claimed(run, trials), rules.selected),
     )
+
+
+def _claimed(run: RunFrames, trials: DataFrame) -> dict[str, DataFrame]:
+    """The tables that claims may be about."""
+    return {"trials": trials, "curves": run.curves, "gradients": run.gradients, "probe": run.probe}
 
 
 def claims_of(run: RunFrames) -> tuple[Claim, ...]:

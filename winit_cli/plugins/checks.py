@@ -83,7 +83,8 @@ def check_scheme(row: Scheme) -> None:
 
 def _check_values(row: Scheme, what: str) -> None:
     """Fields of the row that another type would fail much later."""
-    dims, texts = row.dims, (row.family, row.summary, row.formula, row.paper, row.torch_call, row.fills, *row.pitfalls)
+    dims = row.dims
+    texts = (row.family, row.summary, row.formula, row.keeps, row.paper, row.torch_call, row.fills, *row.pitfalls)
     faults = {
         "dims": isinstance(dims, tuple) and len(dims) == 2 and all(type(d) is int for d in dims) and dims[0] <= dims[1],
         "aliases": isinstance(row.aliases, tuple),

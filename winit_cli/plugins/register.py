@@ -114,20 +114,16 @@ def register(module: ModuleType, path: Path) -> None:
         _, row_type, _ = KINDS[kind]
         if not isinstance(rows, list | tuple):
             raise ForeignError(
-                f"{shown_path(path)}: {kind} must be a list of winit.{row_type.__name__}, got {_short(rows)}"
+                f"{shown_path(path)}: {kind} must be a list of winit.{row_type.__name__}, got {brief(repr(rows), 200)}"
             )
         for row in rows:
             _enter(kind, row, shown_path(path), source_hash(path))
 
 
-def _short(value: object) -> str:
-    return brief(repr(value), 200)
-
-
 def _enter(kind: str, row: Any, where: str, source: str) -> None:
     rows, row_type, word = KINDS[kind]
     if not isinstance(row, row_type):
-        raise ForeignError(f"{where}: {kind} holds {_short(row)}, expected winit.{row_type.__name__}(…)")
+        raise ForeignError(f"{where}: {kind} holds {brief(repr(row), 200)}, expected winit.{row_type.__name__}(…)")
     assert isinstance(row, Scheme | Model | DatasetRow | Loss)
     with blaming(f"{where}: {word} {row.name}, looked at,"):
         check_name(row, rows, word, f"{where}: ")

@@ -17,10 +17,11 @@ from winit_cli.errors import UsageError
 from winit_cli.foreign import blaming
 from winit_cli.probe import signal
 from winit_cli.probe.jacobian import Spectrum, spectrum
-from winit_cli.probe.observe import IDENTITY, ROOT, Layer, Observer
+from winit_cli.probe.observe import IDENTITY, Layer, Observer
 from winit_cli.probe.quotient import gradient_quotient, twice_differentiable
 from winit_cli.probe.units import distinct_units, gradient_rank, unit_rows
 from winit_cli.probe.untouched import holding_statistics, untouched
+from winit_cli.schemes.slots import ROOT
 
 METRICS = (
     *("pre_mean", "pre_mean_square", "act_mean_square", "layer_gain", "dead_fraction", "saturated_fraction"),

@@ -15,7 +15,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
-from winit_cli.schemes.slots import LAYERS, Slot, slots
+from winit_cli.schemes.slots import LAYERS, ROOT, Slot, slots
 from winit_cli.theory.activations import ACTIVATIONS
 
 IDENTITY = "linear"
@@ -25,7 +25,6 @@ _NORMS = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"}
 # what stands between a layer and its activation without being one
 _PASSED = {"flatten", "reshape", "view", "unflatten", "squeeze", "unsqueeze", "transpose", "permute", "contiguous"}
 _PASSED |= {"movedim", "dropout", *(f"{kind}_pool{d}d" for kind in ("max", "avg") for d in (1, 2, 3))}
-ROOT = "self"  # the path of a layer that is the whole module
 
 
 @dataclass(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -9,14 +10,17 @@ from typing import Any
 
 import torch
 
+from winit_cli.claims.metrics import METRICS
 from winit_cli.data.dataset import Part
 from winit_cli.engine.batches import batches
 from winit_cli.engine.initial import initialized, one_thread
 from winit_cli.plan import Plan, Trial
 from winit_cli.probe.measure import Measured, measure
 from winit_cli.probe.verdict import Verdict, judge
+from winit_cli.rng import forked
 
 SEEDS = 5  # of the config's are probed unless more are asked for: an odd number, whose median is one of them
+MOST = 100  # probes, of about a twentieth of a second, unless more are asked for
 EXAMPLES = 256
 COLUMNS = ("label", "seed", "layer", "depth", "metric", "value")
 VERDICT_COLUMNS = ("label", "verdict", "layer", "metric", "value", "advice")
@@ -54,6 +58,24 @@ class Probed:
         return ((label, *verdict) for label, verdict in self.verdicts.items())
 
 
+def trials_to_probe(plan: Plan) -> list[Trial]:
+    """Those whose models are measured before training: of every label at its first learning rate the first seeds, as
+    many as ``measure.probe`` says; or 5, fewer where that were more than 100 in all; all seeds where claims are about
+    what is measured."""
+    general, measure = plan.config.base.general, plan.config.base.measure
+    count = SEEDS if measure.probe is None else measure.probe
+    if measure.probe is None:
+        count = min(SEEDS, max(1, MOST // len(plan.labels)))
+    claimed = [METRICS[term.metric] for claim in plan.config.claims for term in claim.terms if term.metric in METRICS]
+    if any(metric.table == "probe" for metric in claimed):
+        count = len(general.seeds)
+    first: dict[tuple[str, int], Trial] = {}
+    for trial in plan.trials:
+        if trial.seed in trial.setting.experiment.general.seeds[:count]:
+            first.setdefault((trial.label, trial.seed), trial)
+    return list(first.values())
+
+
 def probe_plan(plan: Plan, most_seeds: int | None = SEEDS) -> Probed:
     """Measure the labels of a plan in their order, each with its first seeds; nothing is trained.
 
@@ -75,9 +97,10 @@ def probe_plan(plan: Plan, most_seeds: int | None = SEEDS) -> Probed:
 def probe_trial(trial: Trial) -> Measured:
     """Measure the model of a trial as training would find it at its first step."""
     setting = trial.setting
-    model, _ = initialized(trial)
     part = first_examples(setting.dataset.train, trial.seed, setting.train.batch_size)
-    return measure(model, part.x, part.y, setting.loss.function, trial.seed, "step", 0)
+    with forked(trial.seed, "trial") if setting.is_foreign else contextlib.nullcontext():
+        model, _ = initialized(trial)
+        return measure(model, part.x, part.y, setting.loss.function, trial.seed, "step", 0)
 
 
 def first_examples(train: Part, seed: int, batch_size: int) -> Part:

@@ -80,7 +80,7 @@ def write_joined(joined: Joined, formats: Collection[str], folder: Path) -> list
 
 def joined_name(runs: Collection[Path]) -> str:
     """``joined-1a2b3c4d``, the same for the same runs in the same order."""
-    names = "\n".join(path.name for path in runs)
+    names = "\n".join(str(path.resolve()) for path in runs)
     return f"joined-{hashlib.sha256(names.encode()).hexdigest()[:8]}"
 
 

@@ -90,9 +90,10 @@ def join(found: Sequence[Findings]) -> Joined:
 
 
 def _names(found: Sequence[Findings]) -> list[str]:
-    """Names of the experiments, or of the directories where these are not enough."""
-    short = [str(one.run.config["name"]) for one in found]
-    return short if len(set(short)) == len(short) else [one.run.path.name for one in found]
+    """Names of the experiments, or of the directories where these are not enough, or else their paths."""
+    paths = [one.run.path for one in found]
+    spelled = ([str(one.run.config["name"]) for one in found], [path.name for path in paths])
+    return next((names for names in spelled if len(set(names)) == len(names)), list(map(str, paths)))
 
 
 def _columns(name: str, found: Findings) -> Iterator[Across]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import yaml
 
 from winit_cli.findings import Findings
+from winit_cli.findings.foretold import said
 from winit_cli.findings.numbers import Row, number, p_text, records, with_interval
 from winit_cli.report.joined import Joined, Place
 from winit_cli.store.frames import RunFrames
@@ -58,8 +59,8 @@ def notices(joined: Joined) -> list[str]:
 def legend(joined: Joined, *, best: str, tied: str) -> str:
     """What the numbers and marks of a joined table mean."""
     seeds = sorted({len(found.run.config["seeds"]) for found in joined.runs})
-    said = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    text = f"Test {joined.kind}: mean ± half of its 95 % interval over {said} seeds; {best}: the best of the run"
+    count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    text = f"Test {joined.kind}: mean ± half of its 95 % interval over {count} seeds; {best}: the best of the run"
     if any(place.is_tied for place in joined.places):
         text += f"; {tied}: tied with it, or may be the best itself as far as these seeds tell"
     if any(place.is_over_survivors for place in joined.places):
@@ -145,6 +146,8 @@ def _notes(found: Findings) -> Iterator[str]:
     )
     if any(0 < row["diverged"] < row["n"] for row in rows):
         yield "†: mean of the trials that did not diverge; the ranking counts the others as the worst value."
+    if text := said(found.foretold):
+        yield f"Why: {escaped(text)}."
 
 
 def _claims(found: Findings) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from winit_cli.findings import Findings
-from winit_cli.report import curves, depth, matrix, pictures, rates, tables
+from winit_cli.findings.foretold import said
+from winit_cli.report import curves, depth, matrix, pictures, rates, signal, tables
 from winit_cli.report.charts import Chart, Key, keys
 from winit_cli.report.standings import MEANINGS, columns_of, rankings
 from winit_cli.store.frames import RunFrames
@@ -98,6 +99,18 @@ def _init(source: Source) -> Data | None:
     }
 
 
+def _signal(source: Source) -> Data | None:
+    theory, verdicts = source.found.signal_theory, source.found.foretold
+    if theory.empty and verdicts.empty:
+        return None
+    return {
+        "said": said(verdicts),
+        "verdicts": None if verdicts.empty else signal.verdicts(verdicts),
+        "advice": signal.advice(verdicts),
+        "theory": None if theory.empty else signal.theory(theory),
+    }
+
+
 def _rates(source: Source) -> Data | None:
     charts = rates.charts(source.run, source.found)
     if not charts:
@@ -147,6 +160,7 @@ SECTIONS: tuple[tuple[str, str, Make], ...] = (
     ("curves", "Curves", _curves),
     ("gradients", "Gradients", _gradients),
     ("init", "Weights as drawn", _init),
+    ("signal", "Signal theory and verdicts at the start", _signal),
     ("rates", "Learning rates", _rates),
     ("pairs", "Comparisons", _pairs),
     ("trials", "Every trial", _trials),

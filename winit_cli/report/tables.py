@@ -85,7 +85,7 @@ def audit(run: RunFrames) -> Table:
 
 def trials(run: RunFrames) -> Table:
     """Every trial, without the columns that are empty throughout or said by others."""
-    frame = run.trials.drop(columns=["trial", "scheme", "target"], errors="ignore")
+    frame = run.trials.drop(columns=["trial", "scheme"], errors="ignore")
     empty = [name for name in frame.columns if frame[name].replace("", None).isna().all()]
     frame = frame.drop(columns=[name for name in empty if name not in ("outcome",)])
     if "init_hash" in frame:

@@ -18,7 +18,7 @@ FAMILIES = ("default", "variance scaling", "structured", "recurrent", "outputs",
 ROWS = [row for file in FILES for row in file.SCHEMES]
 SCHEMES: dict[str, Scheme] = table(*sorted(ROWS, key=lambda row: FAMILIES.index(row.family)))
 
-PAPER = ("formula", "paper")
+PAPER = ("formula", "keeps", "paper")
 
 __all__ = ["SCHEMES", "Scheme"]
 
@@ -27,7 +27,8 @@ class _Schemes(ModuleType):
     """This module, which can be called: importing it makes it the attribute ``winit.schemes``."""
 
     def __call__(self) -> DataFrame:
-        """All schemes: name, family, options, what they fill, formula, paper, one line about each, other names.
+        """All schemes: name, family, options, what they fill, one line about each, other names, formula, what they
+        keep constant, paper.
 
         >>> import winit_cli as winit
         >>> winit.schemes().set_index("name").loc["kaiming_normal", "family"]

@@ -77,6 +77,8 @@ SCHEMES = (
         summary="a gain by width, so that deep nets keep the logarithm of the signal's size",
         formula="W ~ N(0, g² / fan_in), linear: g = exp(1 / (2 fan_in)); relu: g = sqrt(2) · exp(1.2 / (max(fan_in, 6) "
         "- 2.4))",
+        keeps="the logarithm of the size of signals and gradients through relu or linear layers of equal width, which "
+        "is the typical net's; kaiming keeps the mean over nets, and the typical one shrinks",
         paper="Sussillo & Abbott 2014, Random walk initialization for training very deep feedforward networks "
         "(arXiv:1412.6558)",
         torch_call="nn.init.normal_(w, std=g / fan_in ** 0.5)",
@@ -94,6 +96,8 @@ SCHEMES = (
         family="variance scaling",
         summary="the critical variance of the model's activation: gradients keep their size with depth",
         formula="W ~ N(0, sigma_w² / fan_in), b ~ N(0, sigma_b²), sigma_w²(activation, sigma_b²) from chi_1 = 1",
+        keeps="the mean square of gradients through the activation that is named, and small differences of inputs; the "
+        "mean square of signals goes to its fixed point q*",
         paper="Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, Deep information propagation (arXiv:1611.01232); "
         "Hayou, Doucet & Rousseau 2019 (arXiv:1902.06853)",
         torch_call="nn.init.normal_(w, std=sigma_w / fan_in ** 0.5); nn.init.normal_(b, std=sigma_b)",
@@ -111,6 +115,7 @@ SCHEMES = (
         family="variance scaling",
         summary="for sine activations: every layer's inputs to the sine are N(0, 1)",
         formula="first layer W ~ U(±1 / fan_in), others W ~ U(±sqrt(6 / fan_in) / omega_0); biases as pytorch_default",
+        keeps="the variance of what enters a sine, 1, and so the distribution of what leaves it",
         paper="Sitzmann, Martel, Bergman, Lindell & Wetzstein 2020, Implicit neural representations with periodic "
         "activation functions (arXiv:2006.09661)",
         torch_call="nn.init.uniform_(w, -bound, bound)",

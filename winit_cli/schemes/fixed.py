@@ -72,12 +72,15 @@ def _reachable(options: Mapping[str, Any]) -> str | None:
     return _ordered(options)
 
 
+_KEEPS = "nothing: the weights do not look at the layer, so each fan changes the signal by another factor"
+
 SCHEMES = (
     Scheme(
         name="uniform",
         family="fixed",
         summary="the same uniform distribution in every layer",
         formula="W ~ U(a, b); std = (b - a) / sqrt(12)",
+        keeps=_KEEPS,
         paper="torch.nn.init",
         torch_call="nn.init.uniform_(w, a={a}, b={b})",
         fill=uniform,
@@ -90,6 +93,7 @@ SCHEMES = (
         family="fixed",
         summary="the same normal distribution in every layer",
         formula="W ~ N(mean, std²)",
+        keeps=_KEEPS,
         paper="torch.nn.init",
         torch_call="nn.init.normal_(w, mean={mean}, std={std})",
         fill=normal,
@@ -104,6 +108,7 @@ SCHEMES = (
         family="fixed",
         summary="a normal distribution cut to [a, b]",
         formula="W ~ N(mean, std²) given a ≤ W ≤ b",
+        keeps=_KEEPS,
         paper="torch.nn.init",
         torch_call="nn.init.trunc_normal_(w, mean={mean}, std={std}, a={a}, b={b})",
         fill=trunc_normal,
@@ -117,6 +122,7 @@ SCHEMES = (
         family="fixed",
         summary="one value everywhere",
         formula="W = val",
+        keeps="only that all units of a layer are equal, for ever",
         paper="torch.nn.init",
         torch_call="nn.init.constant_(w, val={val})",
         fill=constant,
@@ -128,6 +134,7 @@ SCHEMES = (
         family="fixed",
         summary="all zero: the classic mistake",
         formula="W = 0",
+        keeps="nothing: what comes out of a layer is its bias, whatever goes in",
         paper="Rumelhart, Hinton & Williams 1986, Learning representations by back-propagating errors",
         torch_call="nn.init.zeros_(w)",
         fill=zeros,
@@ -142,6 +149,7 @@ SCHEMES = (
         family="fixed",
         summary="all one: symmetric and exploding",
         formula="W = 1",
+        keeps="only that all units of a layer are equal, for ever",
         paper="torch.nn.init",
         torch_call="nn.init.ones_(w)",
         fill=ones,
@@ -153,6 +161,7 @@ SCHEMES = (
         family="fixed",
         summary="a fixed fraction of zeros in every column, the rest normal",
         formula="ceil(sparsity · rows) zeros a column, else W ~ N(0, std²)",
+        keeps="the number of units that each input reaches, in layers of any width; not the size of the signal",
         paper="Martens 2010, Deep learning via Hessian-free optimization",
         torch_call="nn.init.sparse_(w, sparsity={sparsity}, std={std})",
         fill=sparse,

@@ -102,6 +102,8 @@ SCHEMES = (
         summary="any scale, fan and distribution, as Keras, TensorFlow and JAX have it",
         formula="variance scale / fan: N cut at ±2 std, std = sqrt(scale / fan) / 0.87962566; or uncut; or "
         "U(±sqrt(3 · scale / fan))",
+        keeps="what the scale and the fan say: with scale 1 and fan_in the mean square of pre-activations through "
+        "linear layers, with 2 through relu; with fan_out that of gradients, with fan_avg both in square layers",
         paper=f"{KERAS}, VarianceScaling; jax.nn.initializers.variance_scaling",
         torch_call="std = (scale / fan) ** 0.5 / 0.87962566; nn.init.trunc_normal_(w, 0, std, -2 * std, 2 * std)",
         fill=variance_scaling,
@@ -118,6 +120,7 @@ SCHEMES = (
         family="fixed",
         summary="a normal distribution cut at multiples of its std, as TensorFlow and timm have it",
         formula="W = mean + std · Z, Z ~ N(0, 1) given a ≤ Z ≤ b",
+        keeps="nothing: the weights do not look at the layer, so each fan changes the signal by another factor",
         paper="TensorFlow, TruncatedNormal; Wightman 2019, timm, trunc_normal_tf_",
         torch_call="nn.init.trunc_normal_(w, 0, 1, a={a}, b={b}); w.mul_({std}).add_({mean})",
         fill=trunc_normal_tf,
@@ -133,6 +136,7 @@ SCHEMES = (
         family="variance scaling",
         summary="Caffe2's XavierFill: fan_in alone, in spite of the name",
         formula="W ~ U(-b, b), b = sqrt(3 / fan_in)",
+        keeps="the mean square of pre-activations through linear layers (fan_in), as lecun_uniform",
         paper="Jia et al. 2014, Caffe; c2_xavier_fill of fvcore and Detectron2",
         torch_call="nn.init.kaiming_uniform_(w, a=1)",
         fill=caffe2_xavier,
@@ -150,6 +154,8 @@ SCHEMES = (
         summary="what Keras's layers do: Glorot uniform, orthogonal recurrent, zero biases, forget bias 1",
         formula="W ~ xavier_uniform, recurrent W orthogonal, both on the packed matrix; embeddings U(±0.05); b = 0, "
         "forget gates 1",
+        keeps="as xavier_uniform, signal and gradients through tanh; the memory of an LSTM at the start, of which a "
+        "forget gate passes on 73 % per step",
         paper=f"{KERAS}; Glorot & Bengio 2010; Saxe et al. 2014; Jozefowicz et al. 2015",
         torch_call="nn.init.xavier_uniform_(w), nn.init.orthogonal_(weight_hh), nn.init.zeros_(b), by layer",
         choose=keras_default,

@@ -100,9 +100,11 @@ SCHEMES = (
         family="structured",
         summary="an orthogonal matrix in the middle of the kernel: the convolution keeps lengths",
         formula="W[:, :, centre] = gain · Q, QᵀQ = I (or QQᵀ), all else 0",
+        keeps="norms and angles through linear convolutions with circular padding, times the gain, from channels to as "
+        "many or more; gradients on their way back in layers of equal width",
         paper="Xiao, Bahri, Sohl-Dickstein, Schoenholz & Pennington 2018, Dynamical isometry and a mean field theory "
         "of CNNs (arXiv:1806.05393)",
-        torch_call="nn.init.zeros_(w); nn.init.orthogonal_(w[:, :, k // 2, k // 2], gain={gain})",
+        torch_call="w.zero_(); nn.init.orthogonal_(w[:, :, *[n // 2 for n in w.shape[2:]]], gain={gain})",
         fill=delta_orthogonal,
         moments=_delta_orthogonal,
         dims=(3, 5),
@@ -118,6 +120,8 @@ SCHEMES = (
         summary="ZerO: identities and Hadamard matrices, nothing random",
         formula="outputs ≤ inputs: W = I; else W = H / sqrt(2^m), the corner of a Hadamard matrix, 2^m ≥ outputs; "
         "kernels in the middle",
+        keeps="the signal itself through layers of equal width, unit by unit; where a layer is wider than its inputs "
+        "all of them, spread over its units",
         paper="Zhao, Schäfer & Anandkumar 2021, ZerO initialization: initializing neural networks with only zeros and "
         "ones (arXiv:2110.12661); scaled as in the authors' code",
         torch_call="nn.init.eye_(w), or scipy.linalg.hadamard(2 ** m)[:outputs, :inputs] / 2 ** (m / 2)",
@@ -135,6 +139,8 @@ SCHEMES = (
         family="structured",
         summary="for crelu: the network computes an orthogonal linear map at the start",
         formula="W = [V, -V] with orthogonal V, as relu(z) - relu(-z) = z; the first layer W = V",
+        keeps="norms and angles of signals and gradients through crelu, from layer to layer of equal width: the net is "
+        "an orthogonal map",
         paper="Balduzzi, Frean, Leary, Lewis, Ma & McWilliams 2017, The shattered gradients problem (arXiv:1702.08591)",
         torch_call="nn.init.orthogonal_(v); w.copy_(torch.cat([v, -v], 1))",
         choose=looks_linear,

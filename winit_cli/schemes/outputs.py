@@ -59,6 +59,7 @@ SCHEMES = (
         family="outputs",
         summary="output biases that answer with the classes' frequencies at the start, all else as pytorch_default",
         formula="b = -log((1 - prior) / prior); with a list of class frequencies b_k = log p_k",
+        keeps="the share of each answer at the start at what it is in the data; nothing from layer to layer",
         paper="Lin, Goyal, Girshick, He & Dollár 2017, Focal loss for dense object detection (arXiv:1708.02002)",
         torch_call="nn.init.constant_(head.bias, -math.log((1 - prior) / prior))",
         choose=bias_prior,

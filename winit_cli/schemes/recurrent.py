@@ -98,6 +98,7 @@ SCHEMES = (
         family="recurrent",
         summary="an LSTM that remembers from the start: its forget gates' biases are 1, all else as pytorch_default",
         formula="b_f = value, set once across torch's two biases",
+        keeps="the memory of an LSTM: a cell keeps sigmoid(value) per step, 73 % at 1, where it would be half",
         paper="Jozefowicz, Zaremba & Sutskever 2015, An empirical exploration of recurrent network architectures; "
         "Gers, Schmidhuber & Cummins 2000",
         torch_call="nn.init.constant_(bias_ih.chunk(4)[1], value); nn.init.zeros_(bias_hh.chunk(4)[1])",
@@ -116,6 +117,7 @@ SCHEMES = (
         family="recurrent",
         summary="gates that keep for 1 to t_max steps from the start, all else as pytorch_default",
         formula="LSTM: b_f ~ log U(1, t_max - 1), b_i = -b_f; GRU: b_z ~ log U(1, t_max - 1)",
+        keeps="the memory of a cell for 1 to t_max steps, a time of its own for each unit",
         paper="Tallec & Ollivier 2018, Can recurrent neural networks warp time? (arXiv:1804.11188)",
         torch_call="b_f = bias_ih.chunk(4)[1]; nn.init.uniform_(b_f, 1, t_max - 1).log_()",
         choose=chrono,
@@ -133,6 +135,7 @@ SCHEMES = (
         family="recurrent",
         summary="IRNN: the state is handed on unchanged, and inputs are added to it",
         formula="W_hh = scale · I, b = 0, all other weights N(0, std²)",
+        keeps="the state from step to step, and its gradient back through time, as long as relu passes it on",
         paper="Le, Jaitly & Hinton 2015, A simple way to initialize recurrent networks of rectified linear units "
         "(arXiv:1504.00941)",
         torch_call="nn.init.eye_(weight_hh).mul_(scale); nn.init.normal_(weight_ih, std=0.001)",

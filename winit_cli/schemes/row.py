@@ -56,8 +56,9 @@ class Scheme:
     the slot; the options are then those of ``choose``. Where that names the scheme itself, its own ``fill`` is called
     with the options of the ``Use``; a scheme made of others alone needs none.
 
-    ``source`` is the SHA-256 of the code of a scheme that is not
-    winit's own.
+    ``keeps`` says what stays constant from layer to layer, and through which activation. ``torch_call`` is Python that
+    fills ``w`` alike, with ``{option}`` for values. ``winit explain`` derives the rest from ``moments``. ``source`` is
+    the SHA-256 of the code of a scheme that is not winit's own.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Scheme:
     family: str = "plug-in"
     summary: str = ""
     formula: str = ""
+    keeps: str = ""
     paper: str = ""
     torch_call: str = ""
     moments: Callable[..., Moments] = lambda shape, **options: Moments(std=None, mean=None)

@@ -13,6 +13,8 @@ from torch.nn.utils.parametrize import ParametrizationList
 from winit_cli.errors import UsageError
 from winit_cli.schemes.kinds import LAYERS, Kind, _blocks, _kind, _transposed
 
+ROOT = "self"  # the path of a layer that is the whole module
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -40,6 +42,11 @@ class Slot:
     transposed: bool = False
     depths: tuple[int, ...] = ()
     places: tuple[str, ...] = ()
+
+    @property
+    def layer(self) -> str:
+        """Path of the module that has it; ``self`` for the whole model."""
+        return self.name.rpartition(".")[0] or ROOT
 
     @property
     def shape(self) -> tuple[int, ...]:

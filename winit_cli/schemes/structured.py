@@ -45,6 +45,9 @@ SCHEMES = (
         family="structured",
         summary="a random (semi-)orthogonal matrix: all singular values equal the gain",
         formula="WᵀW = gain² · I (or WWᵀ), kernels flattened; std = gain / sqrt(max(rows, columns))",
+        keeps="norms and angles through linear layers, times the gain: |Wx| = gain · |x| for every x if there are at "
+        "least as many outputs as inputs, and the same for gradients on their way back if there are at most as many; "
+        "a norm that spreads over more units is a smaller mean square",
         paper="Saxe, McClelland & Ganguli 2014, Exact solutions to the nonlinear dynamics of learning in deep "
         "linear neural networks (arXiv:1312.6120)",
         torch_call="nn.init.orthogonal_(w, gain={gain})",
@@ -61,6 +64,7 @@ SCHEMES = (
         family="structured",
         summary="the identity: inputs pass through unchanged",
         formula="W[i, j] = 1 if i = j else 0",
+        keeps="the signal itself through linear layers, unit by unit, as far as there are units on both sides",
         paper="torch.nn.init; Le, Jaitly & Hinton 2015 (arXiv:1504.00941) for recurrent weights",
         torch_call="nn.init.eye_(w)",
         fill=eye,
@@ -74,6 +78,7 @@ SCHEMES = (
         family="structured",
         summary="the identity of convolutions: each channel passes through",
         formula="W[i, i, centre] = 1, else 0; per group",
+        keeps="the signal itself through linear layers, channel by channel, as far as there are channels on both sides",
         paper="torch.nn.init; Zagoruyko & Komodakis 2017, DiracNets (arXiv:1706.00388)",
         torch_call="nn.init.dirac_(w)",
         fill=dirac,

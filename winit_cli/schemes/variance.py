@@ -99,6 +99,18 @@ def _not_negative(options: Mapping[str, Any]) -> str | None:
     return None if isinstance(gain, str) or gain >= 0 else f"gain must not be negative, got {gain}"
 
 
+_XAVIER_KEEPS = (
+    "as a compromise, the mean square of the signal (which needs fan_in) and of gradients (fan_out), both exactly in "
+    "square layers, through activations that are linear around 0 with slope 1, like tanh, while signals are small"
+)
+_KAIMING_KEEPS = (
+    "the mean square of pre-activations from layer to layer, E[z_l²] = E[z_{l-1}²], through relu; with mode=fan_out "
+    "the mean square of gradients on their way back instead (in square layers both)"
+)
+_LECUN_KEEPS = (
+    "the mean square of pre-activations through linear layers (fan_in); through selu mean 0 and variance 1 of "
+    "activations, to which they return from nearby (Klambauer et al. 2017)"
+)
 _XAVIER_PITFALLS = (
     "Derived for activations that are linear around 0; with relu half the signal is lost in every layer "
     "unless gain: relu (or auto) makes up for it.",
@@ -116,6 +128,7 @@ SCHEMES = (
         family="variance scaling",
         summary="keeps forward and backward signal, for tanh-like activations",
         formula="W ~ U(-b, b), b = gain · sqrt(6 / (fan_in + fan_out))",
+        keeps=_XAVIER_KEEPS,
         paper=GLOROT,
         torch_call="nn.init.xavier_uniform_(w, gain={gain})",
         fill=xavier_uniform,
@@ -130,6 +143,7 @@ SCHEMES = (
         family="variance scaling",
         summary="keeps forward and backward signal, for tanh-like activations",
         formula="W ~ N(0, std²), std = gain · sqrt(2 / (fan_in + fan_out))",
+        keeps=_XAVIER_KEEPS,
         paper=GLOROT,
         torch_call="nn.init.xavier_normal_(w, gain={gain})",
         fill=xavier_normal,
@@ -144,6 +158,7 @@ SCHEMES = (
         family="variance scaling",
         summary="keeps the signal through relu layers",
         formula="W ~ U(-b, b), b = gain · sqrt(3 / fan), gain = sqrt(2 / (1 + a²)) for leaky_relu",
+        keeps=_KAIMING_KEEPS,
         paper=HE,
         torch_call="nn.init.kaiming_uniform_(w, a={a}, mode='{mode}', nonlinearity='{nonlinearity}')",
         fill=kaiming_uniform,
@@ -157,6 +172,7 @@ SCHEMES = (
         family="variance scaling",
         summary="keeps the signal through relu layers",
         formula="W ~ N(0, std²), std = gain / sqrt(fan), gain = sqrt(2 / (1 + a²)) for leaky_relu",
+        keeps=_KAIMING_KEEPS,
         paper=HE,
         torch_call="nn.init.kaiming_normal_(w, a={a}, mode='{mode}', nonlinearity='{nonlinearity}')",
         fill=kaiming_normal,
@@ -170,6 +186,7 @@ SCHEMES = (
         family="variance scaling",
         summary="unit gain on fan_in, uniform",
         formula="W ~ U(-b, b), b = sqrt(3 / fan_in)",
+        keeps=_LECUN_KEEPS,
         paper=LECUN,
         torch_call="nn.init.kaiming_uniform_(w, nonlinearity='linear')",
         fill=lecun_uniform,
@@ -182,6 +199,7 @@ SCHEMES = (
         family="variance scaling",
         summary="unit gain on fan_in, normal",
         formula="W ~ N(0, std²), std = sqrt(1 / fan_in)",
+        keeps=_LECUN_KEEPS,
         paper=LECUN,
         torch_call="nn.init.kaiming_normal_(w, nonlinearity='linear')",
         fill=lecun_normal,

@@ -78,7 +78,7 @@ def places(compared: Sequence[DataFrame], metric: str) -> list[Place]:
 
 def _key(filled: Floats, losses: Floats) -> tuple[float, float]:
     # equal accuracies summed in another order differ in the last bits, which must not decide a rank
-    return (round(mean(filled), 12), float(np.isnan(losses).mean())) if len(losses) else (math.inf, math.inf)
+    return (float(f"{mean(filled):.12g}"), float(np.isnan(losses).mean())) if len(losses) else (math.inf, math.inf)
 
 
 def _ahead(matrix: Floats, there: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -7,12 +7,14 @@ so have the facts of the run. They are renewed in the transaction that changes t
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Iterable
 
-from winit_cli.store.schema import DETAILS
+from winit_cli.store.schema import DETAILS, PROBE, QUERIES
 
 META_KEY = "digest"
+PROBED = "probed"  # the fact of the run that says what was measured before training
 
 
 def trial_digest(connection: sqlite3.Connection, trial: int) -> str:
@@ -73,3 +75,23 @@ def is_meta_whole(connection: sqlite3.Connection) -> bool:
     """Whether the facts of the run are what was recorded."""
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (META_KEY,)).fetchone()
     return row is not None and row[0] == f'"{meta_digest(connection)}"'
+
+
+def probe_digest(connection: sqlite3.Connection) -> str:
+    """SHA-256 over all that was measured before training."""
+    found = hashlib.sha256()
+    for name in PROBE:
+        for row in connection.execute(QUERIES[name]):
+            found.update(repr(row).encode())
+    return found.hexdigest()
+
+
+def is_probe_whole(connection: sqlite3.Connection) -> bool:
+    """Whether what was measured before training, if anything was, is what was recorded."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (PROBED,)).fetchone()
+    try:
+        return row is None or json.loads(row[0])["sha256"] == probe_digest(connection)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and "decode" not in str(error):
+            raise
+        return False

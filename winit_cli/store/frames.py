@@ -16,7 +16,7 @@ from pandas import DataFrame
 from winit_cli.errors import StorageError
 from winit_cli.store.reading import facts_of, reading, refuse_damage
 from winit_cli.store.runs import state_of
-from winit_cli.store.schema import QUERIES, gradients_at
+from winit_cli.store.schema import PROBE, QUERIES, gradients_at, queries
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,9 @@ class RunFrames:
     init: DataFrame
     timings: DataFrame
     units: DataFrame
+    probe: DataFrame
+    verdicts: DataFrame
+    histograms: DataFrame
     halved: list[str] = field(default_factory=list)
     selection: DataFrame = field(default_factory=DataFrame)
 
@@ -76,8 +79,9 @@ def frames_of(connection: sqlite3.Connection, path: Path, steps: Iterable[int] |
     meta = facts_of(connection)
     if "config" not in meta:
         raise StorageError(f"{path} was only just begun and holds nothing yet; ask again in a moment")
-    queries = QUERIES if steps is None else QUERIES | _small(steps)
-    frames = {name: pd.read_sql_query(query, connection) for name, query in queries.items()}
+    wanted = queries(connection) | ({} if steps is None else _small(steps))
+    frames = {name: pd.read_sql_query(query, connection) for name, query in wanted.items()}
+    frames = {name: DataFrame(columns=list(columns)) for name, columns in PROBE.items()} | frames
     frames["units"] = _with_arrays(frames["units"])
     meta["status"] = {**meta["status"], "state": state_of(path, meta)}
     facts: dict[str, Any] = {key: meta[key] for key in ("config", "env", "status", "data", "labels")} | frames

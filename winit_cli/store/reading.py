@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from winit_cli.errors import StorageError
-from winit_cli.store.digest import damaged_trials, is_meta_whole
+from winit_cli.store.digest import damaged_trials, is_meta_whole, is_probe_whole
 from winit_cli.store.files import CURE, refusals, sqlite_uri
 from winit_cli.store.schema import FORMAT
 
@@ -76,7 +76,7 @@ def has_digests(connection: sqlite3.Connection) -> bool:
 
 
 def refuse_damage(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise ``StorageError`` that names the trials whose rows are not what was recorded."""
+    """Raise ``StorageError`` that says which rows are not what was recorded."""
     if not has_digests(connection):
         return
     bad = damaged_trials(connection)
@@ -86,6 +86,10 @@ def refuse_damage(connection: sqlite3.Connection, path: Path) -> None:
         raise StorageError(
             f"{path / FILE} is damaged in {len(bad)} of {len(names)} trials ({listed}); "
             "winit verify shows what is whole, and running its config again trains the damaged trials anew"
+        )
+    if not is_probe_whole(connection):
+        raise StorageError(
+            f"{path / FILE} is damaged in what was measured before training; running its config again measures it anew"
         )
 
 

@@ -35,7 +35,8 @@ def find_run(results: Path, text: str | None) -> Path:
     if (Path(text) / FILE).is_file():
         return Path(text)
     names = {path.name: path for path in there}
-    matches = [names[text]] if text in names else [path for name, path in names.items() if name.startswith(text)]
+    # mnist means mnist-1a2b3c4d beside mnist_cnn-5e6f7a8b
+    matches = [names[text]] if text in names else _beginning(names, f"{text}-") or _beginning(names, text)
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -43,6 +44,10 @@ def find_run(results: Path, text: str | None) -> Path:
     if not there:
         raise UsageError(f"no run '{text}': {results} holds none; make one with: winit run mnist")
     raise UsageError(f"no run '{text}' under {results}; {known(text, sorted(names))}")
+
+
+def _beginning(names: Mapping[str, Path], text: str) -> list[Path]:
+    return [path for name, path in names.items() if name.startswith(text)]
 
 
 def run_facts(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,18 @@ CREATE TABLE IF NOT EXISTS checkpoints (
     dtype TEXT NOT NULL, shape TEXT NOT NULL, strides TEXT NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (trial_id, position)
 );
+CREATE TABLE IF NOT EXISTS probe (
+    label TEXT NOT NULL, seed INTEGER NOT NULL, layer TEXT NOT NULL, depth INTEGER NOT NULL, metric TEXT NOT NULL,
+    value REAL
+);
+CREATE TABLE IF NOT EXISTS verdicts (
+    label TEXT NOT NULL, verdict TEXT NOT NULL, layer TEXT NOT NULL, metric TEXT NOT NULL, value REAL,
+    advice TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS histograms (
+    label TEXT NOT NULL, seed INTEGER NOT NULL, layer TEXT NOT NULL, depth INTEGER NOT NULL, quantity TEXT NOT NULL,
+    low REAL, high REAL, count INTEGER NOT NULL
+);
 """
 # whether any trial was finished here, not copied, or has a checkpoint
 BEGUN = (
@@ -50,7 +63,12 @@ BEGUN = (
 )
 FORMAT = 2  # of the file, in its user_version; files of the first format have 0 there and no digests
 
-TABLES = ("trials", "curves", "gradients", "init", "timings")
+PROBE = {  # what was measured before training, which files of older versions do not have
+    "probe": ("label", "seed", "layer", "depth", "metric", "value"),
+    "verdicts": ("label", "verdict", "layer", "metric", "value", "advice"),
+    "histograms": ("label", "seed", "layer", "depth", "quantity", "low", "high", "count"),
+}
+TABLES = ("trials", "curves", "gradients", "init", "timings", *PROBE)
 DETAILS = ("curves", "gradients", "init", "units")  # rows that belong to a trial
 
 FINALS = ("final_train_loss", "final_val_loss", "final_test_loss", "final_test_accuracy")
@@ -76,7 +94,14 @@ QUERIES = {
     "WHERE seconds IS NOT NULL AND status IN ('ok', 'diverged') ORDER BY id",
     "units": f"SELECT {_TRIAL}, u.moment, u.shape, u.data FROM trials t CROSS JOIN units u ON u.trial_id = t.id "
     "ORDER BY t.id, u.moment DESC",
+    **{name: f"SELECT {', '.join(columns)} FROM {name} ORDER BY rowid" for name, columns in PROBE.items()},
 }
+
+
+def queries(connection: sqlite3.Connection) -> dict[str, str]:
+    """The query of every table that a store has."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return {name: query for name, query in QUERIES.items() if name not in PROBE or name in there}
 
 
 def gradients_at(steps: Iterable[int]) -> str:

@@ -79,13 +79,20 @@ class Store:
                 "INSERT INTO trials (id, identity, trial, label, scheme, lr, seed) VALUES (?,?,?,?,?,?,?)", rows
             )
             sign(self.connection, new)
-            self._set(meta)
+            self.enter(meta)
         return [trials[i].key if i < len(trials) else f"row {i}" for i in damaged]
 
     def set_meta(self, **values: Any) -> None:
         """Set facts of the run (JSON)."""
         with self.transaction():
-            self._set(values)
+            self.enter(values)
+
+    def enter(self, values: dict[str, Any]) -> None:
+        """Set facts of the run inside a transaction."""
+        rows = [(key, json.dumps(value)) for key, value in values.items()]
+        self.connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+        digest = json.dumps(meta_digest(self.connection))
+        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (META_KEY, digest))
 
     def meta(self, key: str, default: Any = None) -> Any:
         """A fact of the run."""
@@ -275,7 +282,7 @@ class Store:
                     f"{self.directory / FILE} is damaged: its config and environment are not what was recorded; {CURE}"
                 )
             if self.owner is not None:
-                self._set({"owner": record_of(self.owner)})
+                self.enter({"owner": record_of(self.owner)})
         self._is_open = True
 
     def _upgrade(self) -> None:
@@ -283,7 +290,7 @@ class Store:
         if "digest" not in [row[1] for row in self.connection.execute("PRAGMA table_info(trials)")]:
             self.connection.execute("ALTER TABLE trials ADD COLUMN digest TEXT")
         sign(self.connection, [trial for (trial,) in self.connection.execute("SELECT id FROM trials").fetchall()])
-        self._set({})
+        self.enter({})
         self.connection.execute(f"PRAGMA user_version = {FORMAT}")
 
     def _check_owner(self, mine: Owner) -> None:
@@ -322,12 +329,6 @@ class Store:
     def _read(self, sql: str, *values: Any) -> list[Any]:
         with refusals(self.directory):
             return self.connection.execute(sql, values).fetchall()
-
-    def _set(self, values: dict[str, Any]) -> None:
-        rows = [(key, json.dumps(value)) for key, value in values.items()]
-        self.connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
-        digest = json.dumps(meta_digest(self.connection))
-        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (META_KEY, digest))
 
 
 def _units(trial: int, moment: str, units: Array) -> tuple[str, Rows]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ def uniform(a: float, b: float) -> Moments:
     return Moments(std=(b - a) / math.sqrt(12), mean=(a + b) / 2, bound=max(abs(a), abs(b)))
 
 
+@cache
 def truncated_normal(mean: float, std: float, a: float, b: float) -> Moments:
     """N(mean, std^2) conditioned on [a, b]."""
     from scipy.stats import truncnorm

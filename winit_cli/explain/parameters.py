@@ -1,0 +1,107 @@
+"""What a scheme writes into every parameter of a layer: fans, gain, std and bound, and the formula with its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from winit_cli.errors import ConfigError, UsageError
+from winit_cli.explain.fan import Fan, Of, fan_of
+from winit_cli.explain.gains import gain_source
+from winit_cli.explain.in_numbers import in_numbers
+from winit_cli.explain.layers import Layer
+from winit_cli.explain.torch_code import call_of
+from winit_cli.foreign import blaming
+from winit_cli.schemes import SCHEMES
+from winit_cli.schemes.apply import Assignment, assign
+from winit_cli.schemes.audit import expected
+from winit_cli.schemes.recipe import Recipe
+from winit_cli.schemes.slots import slots
+from winit_cli.theory.moments import Moments, fans
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter, its numbers those of one block (a gate, a group); ``None`` where there is none.
+
+    ``std = gain / sqrt(fan_size)`` where the formula has a fan; ``gain_on_fan_in`` is ``std sqrt(fan_in)``, what the
+    values amount to whatever their formula. ``in_numbers`` is the formula with the numbers put in, ``torch`` code.
+    """
+
+    param: str
+    shape: str
+    blocks: int
+    scheme: str
+    fan_in: int | None
+    fan_out: int | None
+    std: float | None
+    mean: float | None
+    gain: float | None
+    bound: float | None
+    variance: float | None
+    fan: str | None
+    fan_size: float | None
+    gain_source: str | None
+    gain_on_fan_in: float | None
+    in_numbers: str
+    torch: str | None
+
+
+def assignments_of(recipe: Recipe, layer: Layer) -> list[Assignment]:
+    """Which scheme fills each parameter of a layer, which is taken for one that others stand before.
+
+    Raises:
+        UsageError: torch has no such layer, or the scheme cannot fill it.
+    """
+    try:
+        return assign([replace(slot, places=("head", "last")) for slot in slots(layer.module())], recipe)
+    except ConfigError as error:
+        reason = error.faults[0].message.partition(";")[0]
+        raise UsageError(f"--layer {layer}: {reason}; choose another layer, or another scheme") from None
+
+
+def parameter_of(assignment: Assignment, layer: Layer, given: Mapping[str, Any], activation: str) -> Parameter:
+    """The facts of one parameter; ``given`` are the options as the user wrote them."""
+    slot, use = assignment.slot, assignment.use
+    with blaming(f"the moments of scheme {use.scheme}"):
+        moments = expected(assignment)
+    block = slot.block_shape
+    fan_in, fan_out = fans(block) if len(block) > 1 else (None, None)
+    fan = _fan(assignment, moments, layer)
+    has_gain = moments.gain is not None
+    return Parameter(
+        param=slot.name,
+        shape="x".join(map(str, slot.shape)),
+        blocks=slot.blocks,
+        scheme=use.scheme,
+        fan_in=fan_in,
+        fan_out=fan_out,
+        std=moments.std,
+        mean=moments.mean,
+        gain=moments.gain,
+        bound=moments.bound,
+        variance=None if moments.std is None else moments.std**2,
+        fan=fan.name if fan else None,
+        fan_size=fan.size if fan else None,
+        gain_source=gain_source(use.scheme, use.options, given, activation) if has_gain else None,
+        gain_on_fan_in=moments.std * math.sqrt(fan_in) if moments.std is not None and fan_in else None,
+        in_numbers=in_numbers(moments, fan, _formula(assignment), block),
+        torch=call_of(assignment, layer, moments),
+    )
+
+
+def _formula(assignment: Assignment) -> Of:
+    use = assignment.use
+    return lambda shape: SCHEMES[use.scheme].moments(tuple(shape), **use.arguments)
+
+
+def _fan(assignment: Assignment, moments: Moments, layer: Layer) -> Fan | None:
+    block = assignment.slot.block_shape
+    if assignment.use.scheme != "pytorch_default":
+        return fan_of(_formula(assignment), block) if len(block) > 1 else None
+    if moments.bound is None:
+        return None
+    size = round(moments.bound**-2)  # U(±1/sqrt(size)); a bias has the fan_in of its weight
+    return Fan("hidden" if layer.is_recurrent else "fan_in", str(size), size)
