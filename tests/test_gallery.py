@@ -12,11 +12,12 @@ from frames import TWELVE, make_run
 from PIL import Image
 
 from winit_cli.cli.sources import packaged
-from winit_cli.gallery import GALLERY, Exhibit, small, write_exhibit
+from winit_cli.gallery import GALLERY, PROBINGS, Exhibit, Probing, small, write_exhibit, write_probing
 from winit_cli.plots import PLOTS, encode
 from winit_cli.plots.style import COLORS
 
 PICTURES = {f"{exhibit.config}-{name}.png" for exhibit in GALLERY for name in exhibit.plots}
+PICTURES |= {f"{probing.name}.png" for probing in PROBINGS}
 ROOT = Path(__file__).parent.parent
 
 
@@ -33,6 +34,14 @@ def test_an_exhibit_is_pictures_and_the_answer(plot: str, tmp_path: Path) -> Non
     assert f"(mnist-{plot}.png)" in text and "kaiming_normal reaches a mean test accuracy" in text
     with Image.open(tmp_path / f"mnist-{plot}.png") as image:
         assert image.mode == "P"
+
+
+def test_a_probe_is_a_picture_and_its_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = "--schemes kaiming,zeros --data digits -s model.depth=2 --seeds 2"
+    text = write_probing(Probing("a-picture", options, "A title", "probe_signal", "A caption."), tmp_path)
+    assert text.startswith(f"## A title\n\n`winit probe {options}`\n") and "(a-picture.png)" in text
+    assert [path.name for path in tmp_path.iterdir()] == ["a-picture.png"]
+    assert "zeros" in capsys.readouterr().out
 
 
 def test_a_small_picture_keeps_the_colours_of_labels(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ BELOW["resolved"] = {*BELOW["plan"], "plan"}
 BELOW["engine"] = {*BELOW["plan"], "plan", "sizes"}
 BELOW["probe"] = {*BELOW["engine"], "engine"}
 BELOW["findings"] = {*BELOW["claims"], "claims", "jsonable", *BELOW["theory"], "theory"}
-BELOW["plots"] = {*BELOW["stats"], "stats", "visible"}
+BELOW["plots"] = {*BELOW["stats"], "stats", *BELOW["theory"], "theory", "visible"}
 BELOW["report"] = {*BELOW["plots"], "plots", "findings", "jsonable"}
 BELOW["stopping"] = {"errors"}
 BELOW["workers"] = {"errors", "foreign", "stopping"}
@@ -64,8 +64,23 @@ BELOW["export"] = set(BELOW["runner"])
 BELOW["verify"] = {*BELOW["export"], "export"}
 PARTS_WITHOUT_TORCH = (
     *("store.frames", "store.runs", "stats", "claims.check", "claims.decide", "findings"),
-    *("plots", "plots.trial_cost", "report"),
-    *("theory.phase", "theory.dead", "theory.propagation", "theory.finite_width", "theory.jacobian"),
+    *(
+        "plots",
+        "plots.trial_cost",
+        "plots.signal_plots",
+        "plots.phase",
+        "plots.scan_lines",
+        "plots.coordinate",
+        "report",
+    ),
+    *(
+        "theory.phase",
+        "theory.dead",
+        "theory.propagation",
+        "theory.finite_width",
+        "theory.jacobian",
+        "theory.prediction",
+    ),
     *("bench.cases", "bench.timing", "bench.pace", "bench.document"),
 )
 BELOW["gallery"] = {*BELOW, "api", "cli"}

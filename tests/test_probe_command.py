@@ -27,11 +27,11 @@ def read(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_it_writes_two_tables_and_no_run() -> None:
+def test_it_writes_three_tables_and_no_run() -> None:
     result = winit("probe", "c.yaml")
     assert result.exit_code == 0, result.output
     (run,) = runs()
-    assert sorted(path.name for path in run.iterdir()) == ["probe.csv", "verdicts.csv"]
+    assert sorted(path.name for path in run.iterdir()) == ["histograms.csv", "probe.csv", "verdicts.csv"]
     assert (
         (run / "probe.csv").read_text().startswith("label,seed,layer,depth,metric,value\nkaiming_normal,0,layers.0,1,")
     )
@@ -51,7 +51,7 @@ def test_it_writes_two_tables_and_no_run() -> None:
 def test_it_is_the_same_to_the_byte_and_in_the_run_s_directory() -> None:
     def files() -> dict[str, bytes]:
         (run,) = runs()
-        return {name: (run / name).read_bytes() for name in ("probe.csv", "verdicts.csv")}
+        return {name: (run / name).read_bytes() for name in ("probe.csv", "verdicts.csv", "histograms.csv")}
 
     winit("probe", "c.yaml")
     before = files()

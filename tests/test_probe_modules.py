@@ -139,9 +139,69 @@ def test_layers_of_all_kinds(make: Any) -> None:
     x = X[:, 0] if isinstance(first, nn.Linear | nn.RNNBase | nn.MultiheadAttention) else X[:, :, 0]
     found = winit.probe(module, x)
     assert found.verdict == "healthy"
-    values = found.table[found.table["metric"] != "gradient_quotient"].set_index("metric")["value"]
+    may_be_infinite = found.table["metric"].isin(["gradient_quotient", "jacobian_condition"])
+    values = found.table[~may_be_infinite].set_index("metric")["value"]
     assert np.isfinite(values).all()
     assert {"pre_mean_square", "grad_norm", "jacobian_sq_sv_max", "gradient_rank"} <= set(values.index)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    "make",
+    [
+        Tokens,
+        lambda: nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), nn.Linear(8, 3)),
+        lambda: SelfAttention(),
+        lambda: nn.Sequential(nn.Linear(8, 6), nn.Linear(6, 3)),
+        lambda: nn.Sequential(nn.LSTM(8, 6, batch_first=True), Last(), nn.Linear(6, 3)),
+    ],
+    ids=["tokens", "transformer", "attention", "linear", "last state"],
+)
+def test_precisions_and_modes(make: Any, training: bool, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    module = make().to(dtype).train(training)
+    takes_tokens = isinstance(module, Tokens)
+    x = torch.arange(60).reshape(12, 5) % 11 if takes_tokens else X[:12, 0].to(dtype)
+    found = winit.probe(module, x)
+    assert found.verdict == "healthy"
+    values = found.table.set_index("metric")["value"]
+    assert np.isnan(values["layer_gain"].iloc[0]) == takes_tokens  # which have no size
+    assert np.isfinite(values["layer_gain"].iloc[1:]).all()
+    assert np.isfinite(values.drop(["layer_gain", "jacobian_condition"])).all()
+
+
+class SelfAttention(nn.Module):
+    """Attention that drops weights by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.head = nn.MultiheadAttention(8, 2, dropout=0.5, batch_first=True), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.attention(x, x, x)[0])
+
+
+class Last(nn.Module):
+    """The last state of a recurrent layer, which it gives beside its outputs."""
+
+    def forward(self, x: tuple[Tensor, Any]) -> Tensor:
+        return x[1][0][-1]
+
+
+def test_layers_before_which_nothing_trains_have_no_gradient_and_are_not_blamed() -> None:
+    module = nn.Sequential(nn.LSTM(8, 6, batch_first=True).requires_grad_(False), Last(), nn.Linear(6, 3))
+    found = winit.probe(module, X[:, 0])
+    assert found.verdict == "healthy"
+    rows = found.table[found.table["metric"] == "grad_norm"]
+    assert set(rows["layer"]) == {"2", "2.weight", "2.bias"}
+
+
+def test_dropout_inside_attention_is_off_and_on_again() -> None:
+    module = SelfAttention()
+    found = winit.probe(module, X[:, 0])
+    assert module.attention.dropout == 0.5
+    assert found.table.equals(winit.probe(module.eval(), X[:, 0]).table)
 
 
 class First(nn.Module):

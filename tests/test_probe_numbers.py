@@ -15,8 +15,9 @@ from torch import Tensor, nn
 import winit_cli as winit
 from winit_cli.models.row import activation_function
 from winit_cli.probe import signal
-from winit_cli.probe.jacobian import Spectrum, spectrum
-from winit_cli.probe.measure import METRICS, Measured, measure
+from winit_cli.probe.jacobian import spectrum
+from winit_cli.probe.measure import measure
+from winit_cli.probe.measured import METRICS, Measured
 from winit_cli.probe.quotient import gradient_quotient
 from winit_cli.probe.trials import Probed, probe_plan
 from winit_cli.probe.units import distinct_units, gradient_rank, unit_rows
@@ -71,7 +72,8 @@ def test_rows_are_in_order_and_all_metrics_occur(wide: Probed) -> None:
     rows = list(wide.rows())
     keys = [(wide.labels.index(row[0]), row[1], row[3], METRICS.index(row[4])) for row in rows]
     assert keys == sorted(keys)
-    assert {row[4] for row in rows} == set(METRICS) - {"saturated_fraction"}
+    of_time = {metric for metric in METRICS if "gate" in metric or "lag" in metric or "memory" in metric}
+    assert {row[4] for row in rows} == set(METRICS) - {"saturated_fraction"} - of_time
     first = [row for row in rows if row[:2] == ("lecun_normal", 0)]
     assert [row[2] for row in first if row[4] == "layer_gain"] == [f"layers.{i}" for i in range(4)] + ["head"]
     assert next(row[3] for row in first if row[2] == "head") == 5
@@ -101,7 +103,8 @@ def test_variance_of_the_squared_singular_values(scheme: str, act: Any, options:
 
 def test_orthogonal_layers_have_equal_singular_values() -> None:
     found = spectrum(chain(5, 100, "orthogonal", 0, None), randn(3, 100))
-    assert found == pytest.approx((1, 0, 1), abs=1e-5)
+    assert found[:4] == pytest.approx((1, 0, 1, 1), abs=1e-5)
+    assert found.values == pytest.approx(np.ones((3, 100)), abs=1e-5)
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(30, 7), (7, 30), (12, 12)])
@@ -109,8 +112,12 @@ def test_the_jacobian_is_that_of_torch(inputs: int, outputs: int) -> None:
     module, x = nn.Sequential(nn.Linear(inputs, 9), nn.Tanh(), nn.Linear(9, outputs)), randn(2, inputs)
     each = [torch.linalg.svdvals(torch.func.jacrev(module)(one).detach().double()) ** 2 for one in x]
     values = torch.stack(each)
-    expected = Spectrum(values.mean().item(), values.var(1, correction=0).mean().item(), values.amax(1).mean().item())
-    assert spectrum(module, x) == pytest.approx(expected, rel=1e-4)
+    full_rank = min(inputs, outputs) < 9
+    condition = (values.amax(1) / values.amin(1)).sqrt().mean().item() if full_rank else math.inf
+    moments = [values.mean().item(), values.var(1, correction=0).mean().item(), values.amax(1).mean().item()]
+    found = spectrum(module, x)
+    assert found[:4] == pytest.approx([*moments, condition], rel=1e-4)
+    assert found.values.sort().values.numpy() == pytest.approx(values.sort().values.sqrt().numpy(), rel=1e-4, abs=1e-6)
 
 
 def test_large_jacobians_are_estimated() -> None:
@@ -122,6 +129,17 @@ def test_large_jacobians_are_estimated() -> None:
     assert found.mean == pytest.approx(values.mean().item(), rel=0.02)
     assert found.var == pytest.approx(values.var(1, correction=0).mean().item(), rel=0.06)
     assert found.max == pytest.approx(values.amax(1).mean().item(), rel=0.03)
+    assert math.isnan(found.condition) and found.values is None
+
+
+def test_the_condition_of_jacobians_without_full_rank() -> None:
+    narrow = nn.Sequential(nn.Linear(30, 4), nn.Linear(4, 30), nn.Linear(30, 10))
+    assert spectrum(narrow, randn(3, 30)).condition == math.inf
+    assert math.isnan(spectrum(chain(2, 9, "zeros", 0, nn.Tanh), randn(3, 9)).condition)
+    relu = nn.Sequential(nn.Linear(3, 3, bias=False), nn.ReLU())
+    winit.init(relu, "eye")
+    x = torch.tensor([[1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]])  # nothing depends on the second
+    assert spectrum(relu, x).condition == pytest.approx(1)
 
 
 def test_gradient_norms_are_those_of_torch() -> None:
@@ -149,6 +167,12 @@ def test_correlation_is_the_mean_cosine() -> None:
     cosines = torch.corrcoef(torch.cat([there, -there], 1))  # centred already
     assert signal.correlation(z) == pytest.approx((cosines.sum().item() - 5) / 20)
     assert math.isnan(signal.correlation(z[2:3]))
+
+
+def test_the_variance_of_activations() -> None:
+    a = randn(5, 3, 4).double() + 2
+    assert signal.act_variance(a) == pytest.approx(signal.act_mean_square(a) - signal.pre_mean(a) ** 2)
+    assert signal.act_variance(torch.full((5, 1, 4), 0.1, dtype=torch.float64)) == 0
 
 
 def test_dead_units_are_silent_for_all_examples() -> None:

@@ -1,15 +1,18 @@
-"""The pictures of the README: ``make gallery`` runs the shipped configs and draws the telling ones anew."""
+"""The pictures of the README: ``make gallery`` runs the shipped configs, probes, and draws what tells most anew."""
 
 from __future__ import annotations
 
 import io
+import shlex
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from winit_cli.api.progress import reporting
+from winit_cli.cli import app
 from winit_cli.cli.sources import Changes, load
 from winit_cli.findings import Findings
 from winit_cli.plan import make_plan
@@ -38,6 +41,39 @@ GALLERY = (
 )
 
 
+@dataclass(frozen=True)
+class Probing:
+    """A call of ``winit probe``, what one sees in it, the figure that shows it, and how to read that."""
+
+    name: str
+    arguments: str
+    title: str
+    figure: str
+    caption: str
+
+
+PROBINGS = (
+    Probing(
+        "deep_mlp-probe_signal",
+        "deep_mlp",
+        "Thirty layers: known before training",
+        "probe_signal",
+        "Nothing was trained. Mean square of the pre-activations, and norm of the loss's gradient, layer by layer; "
+        "dashed is mean-field theory. The labels whose lines fall are those that never learn above.",
+    ),
+    Probing(
+        "tanh-phase",
+        "mnist -s model.activation=tanh --sigma-w 1:4:0.1 --sigma-b 0.2 --depths 2,4,6,10,15,20,30,50,70,100",
+        "Order, chaos, and how deep a network may be",
+        "phase",
+        "Each cell is a tanh network on real images, with Gaussian weights of scale sigma_w and nothing trained: its "
+        "verdict, its gradient at the first layer over that at the head, and how alike two inputs have become. The "
+        "line is the depth to which theory says that networks train, the dotted one where order turns into chaos "
+        "(Schoenholz et al. 2017).",
+    ),
+)
+
+
 def main(results: Path = Path("results")) -> None:
     """Run every exhibit's config (what is there is not repeated) and write ``gallery/`` into the results."""
     folder, pages = results / "gallery", []
@@ -46,6 +82,7 @@ def main(results: Path = Path("results")) -> None:
         with reporting(True) as progress:
             done = run_plan(plan, results, progress)
         pages.append(write_exhibit(exhibit, read_run(done.directory), folder))
+    pages += [write_probing(probing, folder) for probing in PROBINGS]
     write_text(folder / "README.md", "\n".join(["# Gallery", "", *pages]))
 
 
@@ -60,6 +97,16 @@ def write_exhibit(exhibit: Exhibit, run: RunFrames, folder: Path) -> str:
         write_bytes(folder / file, small(encode(figure, "png")))
         lines += [f"![{plots[name].title}]({file})", "", f"*{plots[name].caption}*", ""]
     return "\n".join([*lines, *(f"{sentence}\n" for sentence in Findings(run).sentences)])
+
+
+def write_probing(probing: Probing, folder: Path) -> str:
+    """Probe, and write the picture of it; its section of the gallery's page in Markdown."""
+    with tempfile.TemporaryDirectory() as aside:
+        options = ["--results", aside, "--plot", aside, "--quiet", "--json"]
+        app(["probe", *shlex.split(probing.arguments), *options], standalone_mode=False)
+        write_bytes(folder / f"{probing.name}.png", small((Path(aside) / f"{probing.figure}.png").read_bytes()))
+    lines = [f"## {probing.title}", "", f"`winit probe {probing.arguments}`", ""]
+    return "\n".join([*lines, f"![{probing.title}]({probing.name}.png)", "", f"*{probing.caption}*", ""])
 
 
 def small(picture: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from winit_cli.engine.initial import one_thread
 from winit_cli.errors import Terminated
 from winit_cli.plan import Plan
-from winit_cli.probe.measure import Measured
+from winit_cli.probe.measured import Measured
 from winit_cli.probe.trials import Probed, probe_trial, trials_to_probe
 from winit_cli.store.probed import keep, kept
 from winit_cli.store.store import Store
@@ -32,17 +32,15 @@ def probe_run(plan: Plan, store: Store, progress: Progress) -> None:
             if trial.label in failed:
                 continue
             try:
-                measured.setdefault(trial.label, {})[trial.seed] = probe_trial(trial)
+                mine = measured.setdefault(trial.label, {})
+                mine[trial.seed] = probe_trial(trial, count_values=not mine)
             except Terminated:
                 raise
-            except (
-                Exception,
-                SystemExit,
-            ) as error:  # what trains need not be fit for a probe
+            except (Exception, SystemExit) as error:
                 measured.pop(trial.label, None)
                 failed[trial.label] = job_error(error).reason
     probed = Probed(measured)
-    tables = {"probe": probed.rows(), "verdicts": probed.verdict_rows(), "histograms": ()}
+    tables = {"probe": probed.rows(), "verdicts": probed.verdict_rows(), "histograms": probed.histogram_rows()}
     keep(store, tables, {**facts, "failed": failed})
     for label, reason in failed.items():
         progress.note(f"{label} was not probed: {reason}")

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
-from rich import box
-from rich.markup import escape
-from rich.table import Table
 
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import RESULTS, Device, Json, Loss, NoColor, Plugin, Quiet, Results, Settings
@@ -16,11 +13,20 @@ from winit_cli.cli.terminal import Terminal, prints_aside
 from winit_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from winit_cli.config import Config
-    from winit_cli.plan import Plan
-    from winit_cli.probe.trials import Probed
+    from collections.abc import Iterator
 
-DEFAULTS = {"model": "mlp", "data": "mnist", "train.lr": "0.05", "seeds": "10"}  # as for winit compare
+    from winit_cli.cli.figures import Picture
+    from winit_cli.plan import Plan
+    from winit_cli.probe.grid import Grid
+
+
+class Found(Protocol):
+    """What was measured: written, printed, drawn, or one document."""
+
+    def write(self, directory: Path) -> None: ...
+    def show(self, terminal: Terminal) -> None: ...
+    def pictures(self) -> Iterator[Picture]: ...
+    def document(self) -> dict[str, Any]: ...
 
 
 @guarded
@@ -40,7 +46,33 @@ def probe(
     ] = None,
     seeds: Annotated[
         str | None,
-        typer.Option("--seeds", help="How many seeds, or a list like 3,5,8; default: the first 5 of the config's."),
+        typer.Option(
+            "--seeds", help="How many, or a list like 3,5,8; default: the config's first 5, in scans its first."
+        ),
+    ] = None,
+    layers: Annotated[
+        str | None, typer.Option("--layers", metavar="LABEL", help="Print this label layer by layer.")
+    ] = None,
+    depths: Annotated[
+        str | None, typer.Option("--depths", metavar="2,5,…", help="Scan the number of hidden layers.")
+    ] = None,
+    widths: Annotated[str | None, typer.Option("--widths", metavar="16,64,…", help="Scan the width of layers.")] = None,
+    sigma_w: Annotated[
+        str | None,
+        typer.Option(
+            "--sigma-w",
+            metavar="1:4:0.1",
+            help="Scan weights N(0, sigma_w²/fan_in) instead of schemes: start:stop:step.",
+        ),
+    ] = None,
+    sigma_b: Annotated[
+        float | None, typer.Option("--sigma-b", help="With --sigma-w: biases N(0, sigma_b²); default: 0.")
+    ] = None,
+    coordinate_check: Annotated[
+        bool, typer.Option("--coordinate-check", help="Train 5 steps at several widths: do they learn at one pace?")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="DIR", help="Draw figures of it all into a directory.")
     ] = None,
     settings: Settings = [],  # noqa: B006
     loss: Loss = None,
@@ -51,94 +83,59 @@ def probe(
     quiet: Quiet = False,
     no_color: NoColor = False,
 ) -> None:
-    """Measure signal and gradient at initialization, layer by layer, and give a verdict per label; trains nothing."""
+    """Measure signal and gradient at initialization, layer by layer, and give a verdict per label; trains nothing.
+
+    Scans give a verdict for every network of a grid of depths, widths and scales of the weights.
+    """
+    from winit_cli.cli.figures import save_all
+    from winit_cli.cli.probe_config import config_of
+    from winit_cli.cli.probe_scan import parse_grid
     from winit_cli.cli.sources import spoken_notes
     from winit_cli.environment import resolve_device
     from winit_cli.plan import make_plan
     from winit_cli.plugins import plugged
-    from winit_cli.probe.trials import SEEDS, probe_plan
 
     terminal = Terminal(json, quiet, no_color)
+    grid = parse_grid(depths, widths, sigma_w, sigma_b)
+    _check(grid, layers, coordinate_check)
     with plugged(plugin, model, loss), prints_aside():
         given = {"schemes": schemes, "model": model, "data": data, "seeds": seeds}
-        loaded = _config(config, given, settings, loss)
+        loaded = config_of(config, given, settings, loss, own_weights=bool(grid.sigma_w))
         plan = make_plan(loaded, resolve_device(device), download=True)
         for note in [*spoken_notes(loaded), *dict.fromkeys(n for s in plan.settings for n in s.dataset.notes)]:
             terminal.note(note)
-        probed = probe_plan(plan, SEEDS if seeds is None else None)
+        found = _measured(plan, grid, layers, coordinate_check, seeds is not None, terminal)
     directory = results / plan.name
-    _write(directory, probed)
-    terminal.document(_document(directory, probed))
+    found.write(directory)
     if not json:
-        _show(terminal, plan, probed)
+        found.show(terminal)
         terminal.path(directory, before="\n")
+    figures = [] if plot is None else save_all(found.pictures(), plot, terminal)
+    for path in figures:
+        terminal.path(path)
+    terminal.document({"run": str(directory), **found.document(), "figures": [str(path) for path in figures]})
 
 
-def _config(config: str | None, given: dict[str, str | None], settings: list[str], loss: str | None) -> Config:
-    """The config of a file, or what the options amount to, as for ``winit compare``.
-
-    Raises:
-        UsageError: neither or both are given.
-    """
-    from winit_cli.cli.compare import document
-    from winit_cli.cli.sources import Changes, load, resolve
-
-    schemes, seeds = given["schemes"], given["seeds"]
-    if config is None:
-        if schemes is None:
-            raise UsageError("give a CONFIG, or schemes: winit probe mnist, or winit probe --schemes kaiming,zeros")
-        options = {key: text for key, text in given.items() if key != "schemes" and text is not None}
-        return resolve(document(schemes, DEFAULTS | options), Changes(settings, loss=loss))
-    for name in ("schemes", "data"):
-        if given[name] is not None:
-            raise UsageError(f"--{name} is for a probe without a CONFIG; change that of {config} with -s {name}=…")
-    chosen = [] if seeds is None else [f"seeds=[{seeds}]" if "," in seeds else f"seeds={seeds}"]
-    return load(config, Changes([*chosen, *settings], model=given["model"], loss=loss))
+def _check(grid: Grid, layers: str | None, coordinate_check: bool) -> None:
+    """Refuse options that do not go together."""
+    is_scan = bool(grid.depths or grid.widths or grid.sigma_w)
+    if coordinate_check and (grid.depths or grid.sigma_w):
+        raise UsageError("--coordinate-check scans widths alone; leave out --depths and --sigma-w")
+    if layers is not None and (is_scan or coordinate_check):
+        raise UsageError("--layers prints one network layer by layer; leave it out of a scan")
 
 
-def _write(directory: Path, probed: Probed) -> None:
-    """Beside a run of the same plan, if there is one: these files are no part of it."""
-    from winit_cli.probe.trials import COLUMNS, VERDICT_COLUMNS
-    from winit_cli.store.files import write_csv
+def _measured(
+    plan: Plan, grid: Grid, layers: str | None, coordinate_check: bool, all_seeds: bool, terminal: Terminal
+) -> Found:
+    """What the options ask for."""
+    from winit_cli.cli.probe_coordinate import check_coordinates
+    from winit_cli.cli.probe_layers import measure_layers
+    from winit_cli.cli.probe_scan import measure_grid
+    from winit_cli.probe.trials import SEEDS
 
-    write_csv(directory / "probe.csv", COLUMNS, probed.rows())
-    write_csv(directory / "verdicts.csv", VERDICT_COLUMNS, probed.verdict_rows())
-
-
-def _document(directory: Path, probed: Probed) -> dict[str, Any]:
-    from winit_cli.probe.trials import COLUMNS, EXAMPLES, VERDICT_COLUMNS
-
-    return {
-        "run": str(directory),
-        "seeds": probed.seeds,
-        "examples": EXAMPLES,
-        "verdicts": [dict(zip(VERDICT_COLUMNS, row, strict=True)) for row in probed.verdict_rows()],
-        "probe": [dict(zip(COLUMNS, row, strict=True)) for row in probed.rows()],
-    }
-
-
-def _show(terminal: Terminal, plan: Plan, probed: Probed) -> None:
-    """The table of verdicts, then one sentence of advice for each label that is ill, or for all where none is."""
-    verdicts = probed.verdicts
-    console = terminal.out
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
-    for name in ("label", "verdict", "first bad layer", "number"):
-        table.add_column(name, overflow="fold", no_wrap=name == "verdict")
-    for label, found in verdicts.items():
-        number = f"{found.metric} {found.value:.3g}" if found.value is not None else "-"
-        table.add_row(escape(label), found.verdict, escape(found.layer or "-"), number)
-    terminal.print(table)
-    terminal.print()
-    ill = {label: found for label, found in verdicts.items() if found.layer} or dict(list(verdicts.items())[:1])
-    for label, found in ill.items():
-        terminal.print(f"[bold]{escape(label if found.layer else 'healthy')}[/bold]: {escape(found.advice)}")
-    terminal.print(f"[dim]{escape(_method(plan, probed))}[/dim]")
-
-
-def _method(plan: Plan, probed: Probed) -> str:
-    from winit_cli.probe.trials import EXAMPLES
-
-    there = len({seed for trial in plan.trials for seed in trial.setting.experiment.general.seeds})
-    count = len(probed.seeds)
-    seeds = f"{count} of {there} seeds (--seeds {there} probes all)" if count < there else f"{count} seeds"
-    return f"medians over {seeds}, each with up to {EXAMPLES} examples of its first batches; nothing was trained"
+    if coordinate_check:
+        return check_coordinates(plan, grid, None if all_seeds else 1, terminal)
+    if grid.depths or grid.widths or grid.sigma_w:
+        return measure_grid(plan, grid, None if all_seeds else 1, terminal)
+    return measure_layers(plan, None if all_seeds else SEEDS, layers)

@@ -90,7 +90,7 @@ def _train_trial(
             everywhere = norms.new_full((len(records),), float("nan")).index_copy(0, places, norms)
             tape.gradients(step, everywhere.unsqueeze(0))
         if step < steps:
-            _update(optimizer, trained, trial.lr * rate_factor(step, train), train.clip_norm)
+            update(optimizer, trained, trial.lr * rate_factor(step, train), train.clip_norm)
         is_checkpoint = step < steps and is_due()
         if is_checkpoint or tape.tests(step):
             (chunk,) = tape.chunks(step)
@@ -118,7 +118,8 @@ def _places(model: nn.Module, records: list[InitRecord], device: str) -> Tensor:
     return torch.tensor([where[name] for name in names], device=device)
 
 
-def _update(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], lr: float, clip: float | None) -> None:
+def update(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], lr: float, clip: float | None) -> None:
+    """One update with the gradients that the parameters have, which are gone afterwards."""
     if clip is not None:
         nn.utils.clip_grad_norm_(parameters, clip)
     for group in optimizer.param_groups:

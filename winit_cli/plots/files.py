@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,20 @@ QUIET: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": N
 SALT: dict[Any, Any] = {"svg.hashsalt": "winit"}
 
 
-def encode(figure: Figure, kind: str) -> bytes:
-    """The figure as ``png`` or ``svg`` bytes."""
+def encode(figure: Figure, kind: str, words: Mapping[str, str] = {}) -> bytes:
+    """The figure as ``png`` or ``svg`` bytes; ``words`` are a Title and a Description for those who do not see it."""
     buffer = io.BytesIO()
     with mpl.rc_context(SALT), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph ", UserWarning)  # a letter that the font lacks is drawn as a box
-        figure.savefig(buffer, format=kind, dpi=DPI, metadata=QUIET[kind])
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=QUIET[kind] | dict(words))
     return buffer.getvalue()
 
 
-def save(figure: Figure, stem: Path) -> None:
-    """Write ``stem.png`` and ``stem.svg``, making the directory.
+def save(figure: Figure, stem: Path, words: Mapping[str, str] = {}) -> None:
+    """Write ``stem.png`` and ``stem.svg``, making the directory; see :func:`encode` for ``words``.
 
     Raises:
         StorageError: the disk refused.
     """
     for kind in QUIET:
-        write_bytes(stem.with_name(f"{stem.name}.{kind}"), encode(figure, kind))
+        write_bytes(stem.with_name(f"{stem.name}.{kind}"), encode(figure, kind, words))

@@ -65,7 +65,14 @@ class LogScale:
     def marks(self) -> list[tuple[float, str]]:
         """Where the ticks are and what is written at them."""
         zero = [] if self.floor is None else [(self.floor, "0")]
-        return [*zero, *((place, self._text(place)) for place in ticks(self.low, self.high))]
+        room = (self.high / self.low) ** 0.08
+        inside = [
+            place
+            for place in ticks(self.low, self.high)
+            if not (self.cut_low and place < self.low * room) and not (self.cut_high and place > self.high / room)
+        ]
+        places = [*([self.low] if self.cut_low else []), *inside, *([self.high] if self.cut_high else [])]
+        return [*zero, *((place, self._text(place)) for place in places)]
 
     def _text(self, place: float) -> str:
         if self.cut_low and math.isclose(place, self.low):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from winit_cli.schemes.slots import ROOT
+
 HEALTHY = (
     "signal and gradient keep their size and units differ: initialization is probably not the cause of a failure; "
     "look at the learning rate next, then at the data and its labels, then at the loss"
@@ -16,6 +18,10 @@ _CURES = {
     "sigmoid": "use another activation, e.g. tanh with xavier_normal",
     **dict.fromkeys(("tanh", "softsign", "hardtanh"), _GAIN_1),
     **dict.fromkeys(("relu", "relu6", "leaky_relu"), _GAIN_SQRT_2),
+}
+_OPEN = {
+    "LSTM": "a forget gate that starts open, e.g. forget_bias or chrono",
+    "GRU": "an update gate that starts open, e.g. chrono",
 }
 
 
@@ -48,18 +54,45 @@ def saturated(share: float, path: str, activation: str, size: float) -> str:
     )
 
 
+def gates_saturated(share: float, gate: str, path: str) -> str:
+    """Most values of a gate are nearly 0 or 1."""
+    return (
+        f"{share:.0%} of the {gate} gate's values of {path} are below 0.05 or above 0.95, where it hardly moves: use "
+        "smaller weights, e.g. orthogonal or xavier_normal"
+    )
+
+
+def over_time(path: str, recurrence: str, lag: int, change: float) -> str:
+    """The gradient of a recurrent layer's state is ``change`` times as large ``lag`` steps before the last one."""
+    rate = f"{change ** (1 / lag):.2g}x per step"
+    lost = " and lost in the rounding of a sum over steps" if change < 1 else ""
+    weights = "weight_hh*" if path == ROOT else f"{path}.weight_hh*"
+    scheme = "eye, the identity," if recurrence == "RNN_RELU" else "orthogonal"
+    kept = f"{scheme} for the recurrent weights {weights}"
+    use = _OPEN.get(recurrence, kept) if change < 1 else kept
+    return f"the gradient of the state {lag} steps back is {_times(change)} the last step's ({rate}){lost}: use {use}"
+
+
+def faint(lag: int, change: float) -> str:
+    """What is said beside healthy of a gradient that comes back over ``lag`` steps small, but not lost."""
+    return (
+        f"; what hangs on the first step may be slow to learn: its gradient is {_times(change)} that {lag} steps later"
+    )
+
+
 def not_finite(depth: int, activation: str) -> str:
     """The forward pass overflows."""
     return f"the forward pass overflows at layer {depth}: {cure(activation)}"
 
 
-def forward(factor: float, first: int, end: int, change: float, gradient: float, activation: str) -> str:
-    """The signal's size changes from layer to layer: by ``factor`` each from ``first`` on, to ``change`` times the
-    input at depth ``end``, with a ``gradient`` at layer 1 in proportion to the last's."""
+def forward(factor: float, first: int, end: int, change: float, start: int, gradient: float, activation: str) -> str:
+    """The signal's size changes from layer to layer: by ``factor`` each from ``first`` on, to ``change`` times that of
+    ``start`` (0 the input) at depth ``end``, with a ``gradient`` at layer 1 in proportion to the last's."""
     how = "shrink" if change < 1 else "grow"
     seen = f"activations {how} {factor:.2g}x per layer from layer {first} on; at depth {end} they are {_times(change)}"
     back = f", and {_first_gradient(gradient)}" if gradient == gradient else ""
-    return f"{seen} the input{back}: {cure(activation)}"
+    since = f"those of layer {start}" if start else "the input"
+    return f"{seen} {since}{back}: {cure(activation)}"
 
 
 def backward(factor: float, depth: int, change: float, activation: str) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from winit_cli.probe.measure import Measured, Place
+from winit_cli.probe.measured import Measured, Place
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ class Chain:
     def hidden(self) -> range:
         """Depths of the hidden layers."""
         return range(1, len(self.places))
+
+    @property
+    def depths(self) -> range:
+        """Depths of all layers."""
+        return range(1, len(self.places) + 1)
 
     @property
     def head(self) -> int:

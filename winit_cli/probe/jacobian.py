@@ -5,6 +5,7 @@ E examples, D input size, K output size, M = min(D, K).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,22 +17,28 @@ from winit_cli.rng import generator
 EXACT_OUTPUTS = 512  # up to this many rows of the Jacobian are computed one by one
 EXACT_NUMBERS = 2**25  # and up to this many numbers
 PROBES, POWER_STEPS = 32, 30  # random vectors of the estimates, and steps towards the largest singular value
+ZERO = 1e-6  # of the largest singular value; the roundings of single precision leave up to a tenth of it
 
 
 class Spectrum(NamedTuple):
-    """Moments of the squared singular values of one Jacobian, averaged over examples."""
+    """Moments of the squared singular values of one Jacobian, and the ratio of its largest to its smallest singular
+    value, averaged over examples; ``values`` are the singular values themselves (E, M), where they were computed."""
 
     mean: float
     var: float
     max: float
+    condition: float
+    values: Tensor | None = None
 
 
 def spectrum(function: Callable[[Tensor], Tensor], x: Tensor) -> Spectrum:
     """Mean, variance and largest of the M squared singular values of ``J = d f(x) / d x`` (K, D), each for one example
     and then averaged over the E of x (Pennington et al. 2017, arXiv:1711.04735; Saxe et al. 2014, arXiv:1312.6120).
+    The condition is infinite where the smallest is below 1e-6 of the largest; examples with zeros alone have none.
 
     Exact up to 512 outputs, from the eigenvalues of ``J J^T`` in double precision. Beyond, from products with random
-    signs v (Hutchinson 1990): ``tr A = E[v^T A v]``, ``tr A^2 = E[|A v|^2]`` with ``A = J J^T``, and power iteration.
+    signs v (Hutchinson 1990): ``tr A = E[v^T A v]``, ``tr A^2 = E[|A v|^2]`` with ``A = J J^T``, and power iteration;
+    these do not see the smallest singular value: the condition is NaN.
     """
     with torch.no_grad():
         outputs = function(x[:1]).numel()
@@ -53,7 +60,15 @@ def _exact(function: Callable[[Tensor], Tensor], x: Tensor, outputs: int) -> Spe
             jacobians = jacobians.transpose(1, 2)
         squares.append(_eigenvalues(jacobians @ jacobians.transpose(1, 2)))
     values = torch.cat(squares)
-    return Spectrum(values.mean().item(), values.var(1, correction=0).mean().item(), values.amax(1).mean().item())
+    largest = values.amax(1)
+    condition = _conditions(largest, values.amin(1)).nanmean().item()
+    moments = values.mean().item(), values.var(1, correction=0).mean().item(), largest.mean().item()
+    return Spectrum(*moments, condition, values.sqrt())
+
+
+def _conditions(largest: Tensor, smallest: Tensor) -> Tensor:
+    """Of squared singular values; 0 / 0 is NaN."""
+    return (largest / torch.where(smallest < ZERO**2 * largest, 0, smallest)).sqrt()
 
 
 def _eigenvalues(grams: Tensor) -> Tensor:
@@ -81,7 +96,9 @@ def _estimated(function: Callable[[Tensor], Tensor], x: Tensor, size: int) -> Sp
         _, v = _products(out, x, v)
         largest = torch.linalg.vector_norm(v.double(), dim=1)
     mean = trace / size
-    return Spectrum(mean.mean().item(), (trace_of_square / size - mean**2).mean().item(), largest.mean().item())
+    return Spectrum(
+        mean.mean().item(), (trace_of_square / size - mean**2).mean().item(), largest.mean().item(), math.nan
+    )
 
 
 def _products(out: Tensor, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from winit_cli.errors import UsageError
 from winit_cli.losses import LOSSES, default_loss
-from winit_cli.probe.measure import Measured, measure
+from winit_cli.probe.measure import measure
+from winit_cli.probe.measured import Measured
 from winit_cli.probe.trials import COLUMNS, VERDICT_COLUMNS
 from winit_cli.probe.verdict import Verdict, judge
 from winit_cli.rng import generator

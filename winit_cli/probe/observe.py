@@ -1,21 +1,21 @@
 """Watch one forward pass: what every layer gives before its activation, and which activation follows.
 
-A layer is a module with weights of its own; it is found in whatever module it lies, and its activation also where that
-is a call of a function. B batch, U units.
+A layer is found in whatever module it lies, and its activation also where that is a call of a function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
-from winit_cli.schemes.slots import LAYERS, ROOT, Slot, slots
+from winit_cli.errors import UsageError
+from winit_cli.probe.calling import forward
+from winit_cli.probe.layers import Layer, call_of, layer_paths
+from winit_cli.schemes.slots import ROOT
 from winit_cli.theory.activations import ACTIVATIONS
 
 IDENTITY = "linear"
@@ -25,42 +25,6 @@ _NORMS = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"}
 # what stands between a layer and its activation without being one
 _PASSED = {"flatten", "reshape", "view", "unflatten", "squeeze", "unsqueeze", "transpose", "permute", "contiguous"}
 _PASSED |= {"movedim", "dropout", *(f"{kind}_pool{d}d" for kind in ("max", "avg") for d in (1, 2, 3))}
-
-
-@dataclass(eq=False)
-class Layer:
-    """A layer in the order of first calls: ``depth`` counts from 1. ``outputs`` are what it gave, call by call: its
-    own outputs, or those of the norm layer that follows. ``activation`` is ``None`` where none was seen, and where it
-    has parameters of its own."""
-
-    path: str
-    module: nn.Module
-    depth: int
-    outputs: list[Tensor] = field(default_factory=list)
-    activation: Callable[[Tensor], Tensor] | None = None
-    activation_name: str = ""
-
-    @property
-    def is_recurrent(self) -> bool:
-        """Whether its outputs are states, which its own activation has made."""
-        return isinstance(self.module, nn.RNNBase | nn.RNNCellBase)
-
-    @property
-    def has_channels(self) -> bool:
-        """Whether its units lie along the second dimension."""
-        return isinstance(self.module, _ConvNd)
-
-
-def layer_paths(module: nn.Module) -> dict[str, nn.Module]:
-    """The layers of a module by path: linear, convolutional, recurrent, attention and embedding layers, and modules of
-    other kinds that hold a matrix and no further modules."""
-    owners = {id(slot.module) for slot in slots(module) if slot.kind in LAYERS or _is_own_layer(slot)}
-    return {path or ROOT: inner for path, inner in module.named_modules() if id(inner) in owners}
-
-
-def _is_own_layer(slot: Slot) -> bool:
-    inner = [name for name, _ in slot.module.named_children() if name != "parametrizations"]
-    return slot.kind == "other" and len(slot.shape) > 1 and not inner
 
 
 class Observer(TorchFunctionMode):
@@ -83,7 +47,7 @@ class Observer(TorchFunctionMode):
         for path, inner in self._module.named_modules():
             self._handles.append(inner.register_forward_pre_hook(self._begins(path)))
             if (path or ROOT) in self._paths:
-                self._handles.append(inner.register_forward_hook(self._gave))
+                self._handles.append(inner.register_forward_hook(self._gave, with_kwargs=True))
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
@@ -105,15 +69,14 @@ class Observer(TorchFunctionMode):
 
         return begins
 
-    def _gave(self, module: nn.Module, args: tuple[Any, ...], out: Any) -> Any:
+    def _gave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
         layer, first = self._by_module[module], out[0] if isinstance(out, tuple) else out
-        if isinstance(first, PackedSequence):
-            layer.outputs.append(first.data)
-            return out
-        layer.outputs.append(first)
+        layer.outputs.append(first.data if isinstance(first, PackedSequence) else first)
+        if layer.is_recurrent:
+            layer.calls.append(call_of(module, args, kwargs, out))
+            return out if isinstance(first, PackedSequence) else _copied(out)
         copy = first.clone()
-        if not layer.is_recurrent:
-            self._owned[id(copy)] = copy, layer, len(layer.outputs) - 1
+        self._owned[id(copy)] = copy, layer, len(layer.outputs) - 1
         return (copy, *out[1:]) if isinstance(out, tuple) else copy
 
     def _owner(self, value: object) -> tuple[Layer, int] | None:
@@ -137,8 +100,7 @@ class Observer(TorchFunctionMode):
         if name in ACTIVATIONS or name in _OTHER_ACTIVATIONS:
             self._owned.pop(id(out), None)  # changed in place
             if not layer.activation_name:
-                rest = {key: value for key, value in given.items() if key not in ("inplace", "input")}
-                layer.activation, layer.activation_name = (lambda z: func(z.clone(), *args[1:], **rest)), name
+                layer.activation, layer.activation_name = _elsewhere(func, args[1:], given), name
         elif name in _WITH_PARAMETERS:
             layer.activation_name = layer.activation_name or name
         elif name in _NORMS and not layer.activation_name:
@@ -147,3 +109,29 @@ class Observer(TorchFunctionMode):
         elif name in _PASSED:
             self._owned[id(out)] = out, layer, call
         return out
+
+
+def _elsewhere(func: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Callable[[Tensor], Tensor]:
+    """A call of an activation with these arguments that leaves its input as it is."""
+    others = [value for value in args if value is not True]  # inplace, by its place
+    named = {key: value for key, value in given.items() if key not in ("inplace", "input")}
+    in_place = func.__name__.endswith("_")
+    return lambda z: func(z.clone() if in_place else z, *others, **named)
+
+
+def _copied(out: Any) -> Any:
+    return tuple(map(_copied, out)) if isinstance(out, tuple) else out.clone()
+
+
+def observed(module: nn.Module, x: Tensor) -> tuple[Observer, Tensor]:
+    """What one forward pass shows, and its output.
+
+    Raises:
+        UsageError: no layer was called, or the output is no tensor; ForeignError where the module raised an error.
+    """
+    observer = Observer(module)
+    with observer:
+        out = forward(module, x)
+    if not observer.layers:
+        raise UsageError(f"{type(module).__name__} called no layer with weights; there is nothing to probe")
+    return observer, out

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 EPSILON = 1e-5  # as in the paper
 MOST_PARAMETERS = 20_000_000  # beyond, the second derivatives take more memory than people expect
@@ -37,7 +38,13 @@ def gradient_quotient(loss: Callable[[], Tensor], parameters: Sequence[Tensor]) 
 
 @contextlib.contextmanager
 def twice_differentiable(module: nn.Module) -> Iterator[None]:
-    """Recurrent layers without the fused kernels, which have no second derivative."""
+    """Attention and recurrent layers without the fused kernels, which have no second derivative."""
+    with sdpa_kernel(SDPBackend.MATH), _unfused_recurrence(module):
+        yield
+
+
+@contextlib.contextmanager
+def _unfused_recurrence(module: nn.Module) -> Iterator[None]:
     if not any(isinstance(inner, nn.RNNBase) for inner in module.modules()):
         yield
         return

@@ -30,6 +30,12 @@ def act_mean_square(a: Tensor) -> float:
     return float(torch.linalg.vector_norm(a)) ** 2 / a.numel()
 
 
+def act_variance(a: Tensor) -> float:
+    """``Var[f(z)]`` over examples, positions and units (Glorot & Bengio 2010, AISTATS): without the part of the mean
+    square that every example shares, as relu's mean is."""
+    return a.var(correction=0).item()
+
+
 def layer_gain(square: float, before: float) -> float:
     """``q_l / q_(l-1)``, the factor on the mean square of pre-activations; ``q_0`` is the mean square of the input.
 
@@ -41,15 +47,20 @@ def layer_gain(square: float, before: float) -> float:
 def dead_fraction(z: Tensor) -> float:
     """Share of units with ``z <= 0`` for every example and position: relu gives 0 and passes no gradient (Lu et al.
     2019, arXiv:1903.06733)."""
-    return (z.flatten(0, 1) <= 0).all(0).double().mean().item()
+    return (z.amax((0, 1)) <= 0).double().mean().item()
 
 
 def saturated_fraction(z: Tensor, activation: Callable[[Tensor], Tensor]) -> float:
     """Share of pre-activations with ``|f'(z)| < 0.059 |f'(0)|``: ``|tanh| > 0.97`` (Glorot & Bengio 2010, AISTATS)."""
+    steepest = _slopes(z.new_zeros(1), activation).abs()
+    return (_slopes(z, activation).abs() < SATURATED_SLOPE * steepest).double().mean().item()
+
+
+def _slopes(z: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
     with torch.enable_grad():
-        at = torch.cat([z.flatten(), z.new_zeros(1)]).requires_grad_()
+        at = z.detach().requires_grad_()
         (slopes,) = torch.autograd.grad(activation(at).sum(), at)
-    return (slopes[:-1].abs() < SATURATED_SLOPE * slopes[-1].abs()).double().mean().item()
+    return slopes
 
 
 def saturated_states(a: Tensor) -> float:
@@ -62,11 +73,13 @@ def correlation(z: Tensor) -> float:
 
     Examples whose z is 0 have no angle and are left out; NaN where fewer than two remain.
     """
-    flat = z.flatten(1)
+    flat = (z if z.is_contiguous() else z.transpose(1, 2)).flatten(1)  # the order within an example plays no part
     norms = torch.linalg.vector_norm(flat, dim=1)
-    there = flat[norms > 0] / norms[norms > 0, None]
-    count = len(there)
+    if not (norms > 0).all():
+        flat, norms = flat[norms > 0], norms[norms > 0]
+    count = len(flat)
     if count < 2:
         return float("nan")
-    mean: float = ((there.sum(0).square().sum() - count) / (count * (count - 1))).item()
+    total = norms.reciprocal() @ flat
+    mean: float = ((total.square().sum() - count) / (count * (count - 1))).item()
     return mean

@@ -15,7 +15,8 @@ from winit_cli.data.dataset import Part
 from winit_cli.engine.batches import batches
 from winit_cli.engine.initial import initialized, one_thread
 from winit_cli.plan import Plan, Trial
-from winit_cli.probe.measure import Measured, measure
+from winit_cli.probe.measure import measure
+from winit_cli.probe.measured import Measured
 from winit_cli.probe.verdict import Verdict, judge
 from winit_cli.rng import forked
 
@@ -23,6 +24,7 @@ SEEDS = 5  # of the config's are probed unless more are asked for: an odd number
 MOST = 100  # probes, of about a twentieth of a second, unless more are asked for
 EXAMPLES = 256
 COLUMNS = ("label", "seed", "layer", "depth", "metric", "value")
+HISTOGRAM_COLUMNS = ("label", "seed", "layer", "depth", "quantity", "low", "high", "count")
 VERDICT_COLUMNS = ("label", "verdict", "layer", "metric", "value", "advice")
 
 
@@ -47,6 +49,12 @@ class Probed:
         for label, seeds in self.measured.items():
             for seed, measured in seeds.items():
                 yield from ((label, seed, *row) for row in measured.rows)
+
+    def histogram_rows(self) -> Iterator[tuple[Any, ...]]:
+        """The rows of ``histograms.csv``, of the first seed of each label."""
+        for label, seeds in self.measured.items():
+            for seed, measured in seeds.items():
+                yield from ((label, seed, *one) for one in measured.bins)
 
     @property
     def verdicts(self) -> dict[str, Verdict]:
@@ -90,17 +98,18 @@ def probe_plan(plan: Plan, most_seeds: int | None = SEEDS) -> Probed:
         for trial in plan.trials:
             seeds = trial.setting.experiment.general.seeds[:most_seeds]
             if trial.seed in seeds and trial.seed not in measured[trial.label]:
-                measured[trial.label][trial.seed] = probe_trial(trial)
+                first = not measured[trial.label]
+                measured[trial.label][trial.seed] = probe_trial(trial, count_values=first)
     return Probed(measured)
 
 
-def probe_trial(trial: Trial) -> Measured:
-    """Measure the model of a trial as training would find it at its first step."""
+def probe_trial(trial: Trial, count_values: bool = False) -> Measured:
+    """Measure the model of a trial as training would find it at its first step, with histograms if asked for."""
     setting = trial.setting
     part = first_examples(setting.dataset.train, trial.seed, setting.train.batch_size)
     with forked(trial.seed, "trial") if setting.is_foreign else contextlib.nullcontext():
         model, _ = initialized(trial)
-        return measure(model, part.x, part.y, setting.loss.function, trial.seed, "step", 0)
+        return measure(model, part.x, part.y, setting.loss.function, trial.seed, "step", 0, count_values=count_values)
 
 
 def first_examples(train: Part, seed: int, batch_size: int) -> Part:

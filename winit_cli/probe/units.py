@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,9 +10,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from winit_cli.probe.layers import Layer
+from winit_cli.probe.measured import Row
+
 SAME = 1e-4  # of the layer's largest weight: training in single precision parts equal units by a tenth of it at most
 RANK_TOLERANCE = 1e-5  # of the largest singular value; single precision has 6e-8
 LARGEST_SIDE = 1024  # of a gradient whose rank is computed: beyond it takes seconds
+
+
+def symmetry(weight_gradients: Mapping[Layer, Sequence[Tensor]]) -> Iterator[Row]:
+    """Rows of the number of distinct units of each layer, and of the rank of its first gradient."""
+    for layer, gradients in weight_gradients.items():
+        rows = unit_rows(layer.module)
+        if rows:
+            yield Row(layer.path, layer.depth, "distinct_units", float(distinct_units(rows)))
+        if gradients:
+            yield Row(layer.path, layer.depth, "gradient_rank", gradient_rank(gradients))
 
 
 def unit_rows(module: nn.Module) -> list[Tensor]:
@@ -59,10 +72,13 @@ def _distinct(rows: NDArray[np.float64]) -> int:
     places = rows @ direction
     reach = tolerance * np.abs(direction).sum()
     kept: list[int] = []
-    for index in np.argsort(places, kind="stable"):
-        near = (other for other in reversed(kept) if places[index] - places[other] <= reach)
-        if not any((np.abs(rows[index] - rows[other]) <= tolerance).all() for other in near):
-            kept.append(int(index))
+    first_near = 0
+    for index in np.argsort(places, kind="stable").tolist():
+        while first_near < len(kept) and not places[index] - places[kept[first_near]] <= reach:
+            first_near += 1
+        near = kept[first_near:]
+        if not near or not (np.abs(rows[near] - rows[index]) <= tolerance).all(1).any():
+            kept.append(index)
     return len(kept)
 
 

@@ -25,10 +25,13 @@ def untouched(module: nn.Module, *key: str | int) -> Iterator[None]:
         (inner, name, buffer) for inner in modes for name, buffer in inner._buffers.items() if buffer is not None
     ]
     contents = [buffer.detach().clone() for _, _, buffer in buffers]
+    shares = {inner: inner.dropout for inner in modes if isinstance(inner, nn.RNNBase | nn.MultiheadAttention)}
     momenta = {inner: inner.momentum for inner in modes if isinstance(inner, _BatchNorm)}
     try:
         for inner, mode in modes.items():
             inner.training = mode and not isinstance(inner, _DropoutNd)
+        for dropping in shares:
+            dropping.dropout = 0.0
         for norm in momenta:
             norm.momentum = 1.0
         with forked(*key):
@@ -36,6 +39,8 @@ def untouched(module: nn.Module, *key: str | int) -> Iterator[None]:
     finally:
         for inner, mode in modes.items():
             inner.training = mode
+        for dropping, share in shares.items():
+            dropping.dropout = share
         for norm, momentum in momenta.items():
             norm.momentum = momentum
         for (inner, name, buffer), content in zip(buffers, contents, strict=True):

@@ -4,46 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from winit_cli.probe import advice
 from winit_cli.probe.chain import Chain, chain_of, ratio
-from winit_cli.probe.measure import Measured
+from winit_cli.probe.criteria import BACKWARD_GROWN, DEAD, FADED, FORWARD_GROWN, ONE, SATURATED, VERDICTS, Verdict
+from winit_cli.probe.measured import Measured
+from winit_cli.probe.over_time import fading_over_time, gates_saturated, growing_over_time, reserve
 
-VERDICTS = ("healthy", "vanishing", "exploding", "dead", "saturated", "symmetric", "chaotic")
-
-# a learning rate that suits one end of the network is a thousand times too small or large at the other
-FADED = 1e-3
-BACKWARD_GROWN = 1e3
-# less is borne forward than backward: outputs in the hundreds saturate a cross-entropy and square in a squared error
-FORWARD_GROWN = 1e2
-# where examples are nearly parallel, as in deep relu networks, up to half of the units are silent for all of them by
-# chance of their sign, and the network learns; nine in ten leave a tenth of the layer
-DEAD = 0.9
-# half of all slopes below a seventeenth: a gradient is cut more by saturation than it can be by one more layer
-SATURATED = 0.5
-ONE = 1  # distinct unit, and rank of the gradient, that make a layer one unit for good
-
-
-class Verdict(NamedTuple):
-    """``value`` is the median over seeds of the layer's metric; of grad_norm in proportion to the head's."""
-
-    verdict: str
-    layer: str
-    metric: str
-    value: float | None
-    advice: str
+__all__ = ["VERDICTS", "Verdict", "judge"]
 
 
 def judge(measured: Sequence[Measured]) -> Verdict:
     """The verdict on one label from its seeds."""
     chain = chain_of(measured)
-    for ill in (_symmetric, _dead, _saturated, _exploding, _not_finite, _vanishing, _vanishing_gradient, _chaotic):
+    ills = _symmetric, _dead, _saturated, gates_saturated, growing_over_time, _exploding, _not_finite
+    for ill in (*ills, _vanishing, fading_over_time, _vanishing_gradient, _chaotic):
         found = ill(chain)
         if found is not None:
             return found
-    goes_through_time = any(place.is_recurrent for place in chain.places)
-    return Verdict("healthy", "", "", None, advice.HEALTHY + (advice.NOT_OVER_TIME if goes_through_time else ""))
+    return Verdict("healthy", "", "", None, advice.HEALTHY + reserve(chain))
 
 
 def _symmetric(chain: Chain) -> Verdict | None:
@@ -57,7 +36,7 @@ def _symmetric(chain: Chain) -> Verdict | None:
 
 
 def _not_finite(chain: Chain) -> Verdict | None:
-    for depth in range(1, chain.head + 1):
+    for depth in chain.depths:
         square = chain.of(depth, "pre_mean_square")
         if not math.isfinite(square):
             text = advice.not_finite(depth, chain.activation)
@@ -87,7 +66,7 @@ def _saturated(chain: Chain) -> Verdict | None:
 
 
 def _exploding(chain: Chain) -> Verdict | None:
-    changes = {depth: chain.change(depth) for depth in range(1, chain.head + 1)}
+    changes = {depth: chain.change(depth) for depth in chain.depths}
     finite = [depth for depth, change in changes.items() if math.isfinite(change)]
     largest = max(finite, key=lambda depth: changes[depth], default=1)
     return _forward(chain, "exploding", largest) if finite and changes[largest] > FORWARD_GROWN else None
@@ -108,7 +87,7 @@ def _forward(chain: Chain, verdict: str, end: int) -> Verdict:
     factors = {d: math.sqrt(chain.of(d, "layer_gain")) for d in range(chain.start + 1, end + 1)}
     first = _first(factors, change ** (1 / len(factors)))
     steady = ratio(chain.size(end), chain.size(first - 1)) ** (1 / (end - first + 1))
-    text = advice.forward(steady, first, end, change, chain.gradient(1), chain.activation)
+    text = advice.forward(steady, first, end, change, chain.start, chain.gradient(1), chain.activation)
     return Verdict(verdict, chain.place(first).path, "layer_gain", chain.of(first, "layer_gain"), text)
 
 

@@ -19,6 +19,7 @@ from winit_cli.stats.frames import (
     split_label,
 )
 from winit_cli.stats.intervals import iqm, iqm_interval, mean, mean_interval, sd, wilson_interval
+from winit_cli.stats.layers import layer_means, width_slopes
 from winit_cli.stats.learning import derived_targets, learning, with_learning
 from winit_cli.stats.power import seeds_for_a_verdict, seeds_needed, seeds_needed_by_signs, smallest_p
 from winit_cli.stats.ranks import places, ranks
@@ -46,6 +47,7 @@ __all__ = [
     "holm",
     "iqm",
     "iqm_interval",
+    "layer_means",
     "learning",
     "mean",
     "mean_interval",
@@ -65,6 +67,7 @@ __all__ = [
     "smallest_p",
     "split_label",
     "summarize",
+    "width_slopes",
     "wilson_interval",
     "with_learning",
 ]

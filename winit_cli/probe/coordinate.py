@@ -1,0 +1,78 @@
+"""The coordinate check: how much a few training steps move pre-activations in networks of several widths.
+
+Yang et al. 2022, Tensor Programs V (arXiv:2203.03466), section D.1 and figure 5. A layer whose change neither grows nor
+shrinks with the width learns at the same pace in all of them, so that a learning rate found at one fits the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from winit_cli.engine.batches import batches
+from winit_cli.engine.initial import initialized, one_thread
+from winit_cli.engine.optimizer import make_optimizer, rate_factor
+from winit_cli.engine.serial import update
+from winit_cli.plan import Trial
+from winit_cli.probe.arrays import joined
+from winit_cli.probe.grid import Spot
+from winit_cli.probe.layers import Layer
+from winit_cli.probe.observe import observed
+from winit_cli.probe.trials import first_examples
+from winit_cli.probe.untouched import untouched
+from winit_cli.rng import forked, seed_globals
+
+COORDINATE_COLUMNS = ("label", "width", "seed", "step", "layer", "depth", "value")
+STEPS = 5
+Sizes = Iterator[tuple[int, str, int, float]]
+
+
+def check_spot(spot: Spot) -> Iterator[tuple[Any, ...]]:
+    """The rows of ``coordinate.csv`` for one label and width, seed by seed.
+
+    Raises:
+        ConfigError: a scheme cannot fill the network; ForeignError where a user's code raised an error.
+    """
+    for trial in spot.trials:
+        with one_thread(), forked(trial.seed, "trial") if trial.setting.is_foreign else contextlib.nullcontext():
+            for step, layer, depth, value in _follow(trial):
+                yield spot.label, spot.width, trial.seed, step, layer, depth, value
+
+
+def _follow(trial: Trial) -> Sizes:
+    """Train as the trial would, for 5 steps. At step 0 the root mean square of each layer's pre-activations on the
+    examples of the first batches, and from then on that of their change since step 0."""
+    setting, train = trial.setting, trial.setting.train
+    model, _ = initialized(trial)
+    data = setting.dataset.train
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = make_optimizer(trained, train, trial.lr)
+    watched = first_examples(data, trial.seed, train.batch_size).x
+    order = batches(trial.seed, len(data.x), train.batch_size)
+    start = _pre_activations(model, watched, trial.seed)
+    yield from ((0, layer.path, layer.depth, _size(z)) for layer, z in start)
+    for step in range(STEPS):
+        index = next(order)
+        if setting.is_foreign:
+            seed_globals(trial.seed, "step", step)
+        loss = setting.loss.function(model(data.x[index]), data.y[index])
+        loss.backward()  # type: ignore[no-untyped-call]
+        update(optimizer, trained, trial.lr * rate_factor(step, train), train.clip_norm)
+        moved = _pre_activations(model, watched, trial.seed)
+        pairs = zip(start, moved, strict=True)
+        yield from ((step + 1, layer.path, layer.depth, _size(z - before)) for (layer, before), (_, z) in pairs)
+
+
+def _pre_activations(model: nn.Module, x: Tensor, seed: int) -> list[tuple[Layer, Tensor]]:
+    with torch.no_grad(), untouched(model, seed, "step", 0):
+        observer, _ = observed(model, x)
+    return [(layer, joined(layer, len(x)).double()) for layer in observer.layers]
+
+
+def _size(z: Tensor) -> float:
+    return float(torch.linalg.vector_norm(z)) / math.sqrt(z.numel())

@@ -1,0 +1,127 @@
+"""The networks of a scan: every combination of depth, width and scale of Gaussian weights, for every label."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from winit_cli.config import SchemeEntry
+from winit_cli.config.schema import Entry
+from winit_cli.errors import UsageError
+from winit_cli.models import MODELS
+from winit_cli.plan import Plan, Trial
+from winit_cli.schemes.recipe import Recipe, Rule, Use
+from winit_cli.schemes.slots import LAYERS, Slot
+from winit_cli.setting import Setting
+from winit_cli.theory.moments import fans
+
+# what models call the number of their hidden layers, and of the units of each
+SIZES = {"depth": ("depth", "layers", "num_layers"), "width": ("width", "hidden", "hidden_size")}
+GAUSSIAN = "gaussian"  # the label of weights that a scan draws itself
+Number = float | None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is scanned; an axis without values stays as the config has it, or its schemes where that is ``sigma_w``."""
+
+    depths: tuple[int, ...] = ()
+    widths: tuple[int, ...] = ()
+    sigma_w: tuple[float, ...] = ()
+    sigma_b: float = 0.0
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place of the grid with one trial for each seed; depth and width are None where the model has no such option."""
+
+    label: str
+    depth: int | None
+    width: int | None
+    sigma_w: float | None
+    trials: tuple[Trial, ...]
+
+
+def size_options(setting: Setting) -> dict[str, str]:
+    """What the model calls its depth and its width, where it has them."""
+    given = setting.model.options.model_fields
+    found = {axis: next((name for name in names if name in given), None) for axis, names in SIZES.items()}
+    return {axis: name for axis, name in found.items() if name}
+
+
+def check_grid(plan: Plan, grid: Grid) -> None:
+    """Refuse to scan what the model does not have, or what the config varies itself.
+
+    Raises:
+        UsageError: the model has no option for an axis, or ``vary:`` names it.
+    """
+    setting = plan.settings[0]
+    there = size_options(setting)
+    for axis, values in (("depth", grid.depths), ("width", grid.widths)):
+        if values and axis not in there:
+            having = [
+                f"{row.name}: {name}" for row in MODELS.values() if (name := _first(axis, row.options.model_fields))
+            ]
+            raise UsageError(
+                f"{setting.model.name} has no option for its {axis}, so --{axis}s cannot scan it; "
+                f"models that do: {', '.join(having)}"
+            )
+        if values and f"model.{there[axis]}" in plan.config.vary:
+            raise UsageError(f"the config varies model.{there[axis]} itself; scan it without: -s vary=null --{axis}s …")
+
+
+def _first(axis: str, given: Mapping[str, object]) -> str | None:
+    return next((name for name in SIZES[axis] if name in given), None)
+
+
+def spots(plan: Plan, grid: Grid, most_seeds: int | None) -> Iterator[Spot]:
+    """All places, label by label, then by sigma_w, depth and width."""
+    for setting in plan.settings:
+        sized = {
+            sizes: _sized(setting, *sizes)
+            for sizes in itertools.product(grid.depths or (None,), grid.widths or (None,))
+        }
+        seeds = setting.experiment.general.seeds[:most_seeds]
+        for index, sigma_w, sizes in itertools.product(range(_entries(setting, grid)), grid.sigma_w or (None,), sized):
+            here = sized[sizes]
+            entry = here.experiment.schemes[index] if sigma_w is None else gaussian(here, sigma_w, grid.sigma_b)
+            trials = tuple(Trial(here, entry, here.train.lr[0], seed, "") for seed in seeds)
+            yield Spot(trials[0].label, _size(here, "depth"), _size(here, "width"), sigma_w, trials)
+
+
+def _entries(setting: Setting, grid: Grid) -> int:
+    return 1 if grid.sigma_w else len(setting.experiment.schemes)
+
+
+def _sized(setting: Setting, depth: int | None, width: int | None) -> Setting:
+    """The setting with a model of another size."""
+    names, model = size_options(setting), setting.experiment.model
+    given = {names[axis]: size for axis, size in (("depth", depth), ("width", width)) if size is not None}
+    other = Entry(name=model.name, options=model.options | given)
+    return replace(setting, experiment=setting.experiment.model_copy(update={"model": other}))
+
+
+def _size(setting: Setting, axis: str) -> int | None:
+    name = size_options(setting).get(axis)
+    if name is None:
+        return None
+    default = setting.model.options.model_fields[name].default
+    size = setting.experiment.model.options.get(name, default)
+    return size if isinstance(size, int) else None
+
+
+def gaussian(setting: Setting, sigma_w: float, sigma_b: float) -> SchemeEntry:
+    """Weights ``N(0, sigma_w^2 / fan_in)`` and biases ``N(0, sigma_b^2)``, as mean-field theory has them; fans are per
+    gate and per group."""
+    rules = tuple(
+        Rule(Use("normal", {"mean": 0.0, "std": sigma_w * fans(slot.block_shape)[0] ** -0.5}), params=slot.name)
+        for slot in setting.rehearsal.slots
+        if _is_weight(slot)
+    )
+    recipe = Recipe("rules", rules, Use("as_built"), Use("normal", {"mean": 0.0, "std": sigma_b}))
+    return SchemeEntry(label=GAUSSIAN, recipe=recipe, flat={})
+
+
+def _is_weight(slot: Slot) -> bool:
+    return slot.kind in LAYERS and not slot.frozen and len(slot.block_shape) > 1

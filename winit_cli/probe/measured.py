@@ -1,0 +1,78 @@
+"""What a probe finds: numbers by layer and metric, counts by bin, and the layers themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+LAG = "grad_norm_lag_"
+METRICS = (
+    *("pre_mean", "pre_mean_square", "act_mean_square", "act_variance", "layer_gain", "dead_fraction"),
+    *("saturated_fraction", "correlation", "grad_norm", LAG, "memory_half_life"),
+    *(f"gate_saturated_{gate}" for gate in ("input", "forget", "output", "reset", "update")),
+    *("jacobian_sq_sv_mean", "jacobian_sq_sv_var", "jacobian_sq_sv_max", "jacobian_condition"),
+    *("distinct_units", "gradient_rank", "gradient_quotient"),
+)
+_ORDER = {metric: index for index, metric in enumerate(METRICS)}
+
+
+def lag_metric(lag: int) -> str:
+    """The metric of the gradient ``lag`` steps before the last one."""
+    return f"{LAG}{lag}"
+
+
+def order(metric: str) -> tuple[int, int]:
+    """Where a metric stands among those of one layer; lags stand by their size."""
+    lag = metric.removeprefix(LAG)
+    return (_ORDER[LAG], int(lag)) if lag != metric else (_ORDER[metric], 0)
+
+
+class Row(NamedTuple):
+    """One number: ``layer`` is a module's path, or the name of a parameter for its gradient."""
+
+    layer: str
+    depth: int
+    metric: str
+    value: float
+
+
+class Bin(NamedTuple):
+    """How many values of a quantity lie in [low, high); the last bin of a quantity holds ``high`` too."""
+
+    layer: str
+    depth: int
+    quantity: str
+    low: float
+    high: float
+    count: int  # type: ignore[assignment]  # hides tuple.count
+
+
+@dataclass(frozen=True)
+class Place:
+    """A layer by its path, with its number of units and the activation that follows where it is known.
+
+    ``recurrence`` is torch's name for its kind where it goes through time: LSTM, GRU, RNN_TANH or RNN_RELU.
+    ``last_lag`` is the number of steps before the last one over which its gradient was followed, 0 where it was not.
+    """
+
+    path: str
+    units: int
+    activation: str
+    recurrence: str = ""
+    last_lag: int = 0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The layers in order, the head last, the mean square of the input, and all rows by depth and metric."""
+
+    places: tuple[Place, ...]
+    input_mean_square: float
+    rows: tuple[Row, ...]
+    bins: tuple[Bin, ...] = ()
+
+    def value(self, depth: int, metric: str) -> float:
+        """The number of a layer; NaN where there is none."""
+        path = self.places[depth - 1].path
+        found = (row.value for row in self.rows if (row.layer, row.depth, row.metric) == (path, depth, metric))
+        return next(found, float("nan"))
