@@ -42,7 +42,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"schemes": [{"scheme": "zeros", "label": 5}]}, "that begins with a letter or digit, got 5"),
     (
         {"schemes": [{"scheme": "zeros", "gain": 2}]},
-        "zeros has no option 'gain'; known: scheme, label, others, bias, fallback",
+        "zeros has no option 'gain'; known: scheme, label, others, bias, fallback, recurrent, input, forget_bias",
     ),
     ({"schemes": [{"scheme": "xavier", "gane": 2}]}, "xavier_normal has no option 'gane'; did you mean 'gain'?"),
     ({"schemes": [{"scheme": "xavier", "gain": "rleu"}]}, "expected a number, an activation or auto, got 'rleu'"),

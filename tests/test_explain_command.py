@@ -42,7 +42,8 @@ def spelled(name: str, options: dict[str, object]) -> str:
 @pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
 def test_it_fits_a_terminal(name: str, options: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    asked = [["--layer", layer] for layer in ("conv3d:128x256x3x3x3,groups=32", "lstm:128x256")]
+    fitting = "rnn:128x256" if name == "identity_recurrent" else "lstm:128x256"
+    asked = [["--layer", layer] for layer in ("conv3d:128x256x3x3x3,groups=32", fitting)]
     printed = [winit("explain", spelled(name, options), *arguments).stdout for arguments in ([], *asked)]
     assert printed[0] and any(printed[1:]), "one of the layers is refused where the scheme cannot fill it"
     for lines in (text.splitlines() for text in printed if text):

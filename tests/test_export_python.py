@@ -43,10 +43,30 @@ RECIPES = {
     "default as fallback": Recipe("dirac", others=use_of("dirac"), fallback=use_of("pytorch_default")),
     "as built but for biases": Recipe("as_built", others=Use("as_built"), bias=use_of("uniform", a=-0.1, b=0.1)),
     "default but for biases": Recipe("pytorch_default", others=use_of("pytorch_default"), bias=use_of("ones")),
+    "torch's fans": Recipe(
+        "rules",
+        (Rule(Use("orthogonal", {"gain": 1.0, "fan": "torch"}), layers="recurrent"),),
+        others=Use("xavier_normal", {"gain": 1.0, "fan": "torch"}),
+        bias=use_of("normal", std=0.1),
+    ),
     "others for unknown layers": Recipe(
         "sparse", (Rule(use_of("sparse", sparsity=0.5), layers="any"),), others=NORMAL, fallback=FALLBACK
     ),
 }
+
+
+# schemes that are more than one call of torch, which the file does not hold
+BEYOND_TORCH = ("variance_scaling", "trunc_normal_tf", "keras_default", "random_walk", "edge_of_chaos", "siren")
+BEYOND_TORCH += (
+    "delta_orthogonal",
+    "zero",
+    "looks_linear",
+    "forget_bias",
+    "chrono",
+    "identity_recurrent",
+    "bias_prior",
+)
+WRITTEN = [(name, options) for name, options in CASES if name not in ("as_built", *BEYOND_TORCH)]
 
 
 class Own(nn.Module):
@@ -98,9 +118,7 @@ def same_bits(module: nn.Module, recipe: Recipe, init_weights: Callable[[nn.Modu
     assert [type(one) for one in ours.modules()] == [type(one) for one in theirs.modules()]
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [c for c in CASES if c[0] != "as_built"], ids=[i for i in IDS if i != "as_built"]
-)
+@pytest.mark.parametrize(("name", "options"), WRITTEN, ids=[IDS[CASES.index(case)] for case in WRITTEN])
 def test_the_file_of_a_scheme_gives_the_same_bits(
     name: str, options: dict[str, Any], modules: dict[str, nn.Module]
 ) -> None:
@@ -133,7 +151,7 @@ def test_the_file_holds_only_what_the_recipe_needs() -> None:
 
 def test_the_files_are_formatted(tmp_path: Path) -> None:
     pytest.importorskip("ruff")
-    recipes = [*RECIPES.values(), *(recipe_of(name, **options) for name, options in CASES if name != "as_built")]
+    recipes = [*RECIPES.values(), *(recipe_of(name, **options) for name, options in WRITTEN)]
     for number, recipe in enumerate(recipes):
         (tmp_path / f"init_{number}.py").write_text(code(recipe, "What it is.\n\nMore.\n"))
     settings = ["--config", str(Path(__file__).parent.parent / "pyproject.toml"), str(tmp_path)]
@@ -146,3 +164,15 @@ def test_a_plug_ins_scheme_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SCHEMES, "normal", replace(SCHEMES["normal"], source="0" * 64))
     with pytest.raises(UsageError, match=r"normal is no function of torch.*use --to safetensors"):
         code(recipe_of("normal"), "A.")
+
+
+@pytest.mark.parametrize("name", BEYOND_TORCH)
+def test_schemes_of_more_than_one_call_are_refused(name: str) -> None:
+    options = next(options for case, options in CASES if case == name)
+    with pytest.raises(UsageError, match=rf"{name} is no function of torch.*use --to safetensors"):
+        code(recipe_of(name, **options), "A.")
+
+
+def test_rules_by_place_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"layers: head depends on the other layers.*params: in its place"):
+        code(Recipe("rules", (Rule(NORMAL, layers="head"),), others=NORMAL), "A.")

@@ -211,7 +211,7 @@ KINDS: list[tuple[nn.Module, dict[str, tuple[str, int]]]] = [
     (nn.EmbeddingBag(5, 3), {"weight": ("embedding", 1)}),
     (nn.RMSNorm(4), {"weight": ("norm", 1)}),
     (nn.PReLU(3), {"weight": ("norm", 1)}),
-    (nn.ConvTranspose2d(4, 4, 3, groups=2), {"weight": ("conv", 1), "bias": ("bias", 1)}),
+    (nn.ConvTranspose2d(4, 4, 3, groups=2), {"weight": ("conv", 2), "bias": ("bias", 1)}),
 ]
 
 

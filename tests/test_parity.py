@@ -26,6 +26,7 @@ ADDING = "data={name: adding, length: 6, train_size: 40, test_size: 20}"
 MODELS: dict[str, tuple[str, ...]] = {
     "mlp": ("data.val_size=9",),
     "mlp tanh, no bias": ("model={name: mlp, width: 6, depth: 2, activation: tanh, bias: false}",),
+    "mlp crelu": ("model={name: mlp, width: 6, depth: 2, activation: crelu}",),
     "mlp batch norm": ("model.norm=batch",),
     "mlp layer norm": ("model.norm=layer",),
     "mlp regression": (ADDING,),
@@ -99,6 +100,15 @@ def test_stacked_equals_serial_in_single_precision(model: str) -> None:
     channels that are equal but for rounding (``ones``)."""
     schemes = SCHEMES.replace(", ones", "") if model == "cnn layer norm" else SCHEMES
     check_parity(plan_of("engine=stacked", schemes, TRAINED["sgd"], *MODELS[model]), SINGLE, batched=False)
+
+
+@pytest.mark.usefixtures("double")
+def test_sine_nets_agree() -> None:
+    """From their own start and in small steps, as a sine of 30 z makes rounding grow 30-fold a layer and a step."""
+    train = "train={lr: [0.0001, 0.0002], batch_size: 8, steps: 4}"
+    model = "model={name: mlp, width: 6, depth: 2, activation: sine}"
+    plan = plan_of("engine=stacked", "schemes=[siren, keras_default]", train, model)
+    check_parity(in_double(plan), DOUBLE, batched=False)
 
 
 def in_double(plan: Plan) -> Plan:

@@ -129,15 +129,7 @@ def test_every_section_but_empty_ones_is_there(tmp_path: Path, options):
     html = text_of(run)
     found = re.findall(r'<section id="(\w+)"', html)
     several = len(options.get("lrs", ())) > 1
-    expected = [
-        "answer",
-        "ranking",
-        "curves",
-        "gradients",
-        "init",
-        *(["signal"] if "ones" not in run.labels[:1] else []),
-    ]
-    expected += ["rates"] if several else []
+    expected = ["answer", "ranking", "curves", "gradients", "init", "signal", *(["rates"] if several else [])]
     expected += [*(["pairs"] if len(run.labels) > 1 else []), "trials", "method", "environment", "reproduce"]
     assert found == expected
     assert re.findall(r'<li><a href="#(\w+)">', html) == found

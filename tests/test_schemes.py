@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import init
-from zoo import CASES, IDS, Zoo, fill, seeded, use_of
+from zoo import BY_PLACE, CASES, IDS, NEEDY, Zoo, fill, seeded, use_of
 
 from winit_cli.rng import generator
 from winit_cli.schemes.apply import initialize
@@ -20,7 +20,10 @@ from winit_cli.schemes.slots import slots
 
 WEIGHTS = ("linear", "conv", "recurrent", "embedding")
 FILLED = [(name, options) for name, options in CASES if name != "as_built"]  # which keeps what is there
-RANDOM = [(name, options) for name, options in FILLED if name not in ("constant", "zeros", "ones", "eye", "dirac")]
+RANDOM = [
+    (name, options) for name, options in FILLED if name not in ("constant", "zeros", "ones", "eye", "dirac", "zero")
+]
+ANYWHERE = [(name, options) for name, options in RANDOM if name not in (*BY_PLACE, *NEEDY, "delta_orthogonal")]
 TORCHS = [(name, options) for name, options in CASES if hasattr(init, f"{name}_")]
 
 
@@ -116,7 +119,7 @@ def _reset_alone(module: nn.Module, local: str) -> Tensor:
     return torch.zeros_like(like)
 
 
-@pytest.mark.parametrize(("name", "options"), RANDOM, ids=_ids(RANDOM))
+@pytest.mark.parametrize(("name", "options"), ANYWHERE, ids=_ids(ANYWHERE))
 def test_a_draw_depends_on_seed_and_parameter_alone(name: str, options: dict[str, Any]) -> None:
     small, large = nn.Module(), nn.Module()
     small.one = nn.Linear(6, 8)

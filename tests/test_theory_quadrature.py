@@ -15,10 +15,11 @@ from winit_cli.theory.derivatives import DERIVATIVES
 from winit_cli.theory.quadrature import mean, mean_of_product
 
 SCALES = [1e-6, 0.3, 1.0, 4.0, 100.0, 1e4]
+INTEGRATED = [name for name in ACTIVATIONS if name != "sine"]  # which has closed forms: tests/test_theory_sine.py
 CORRELATIONS = [-1.0, -0.95, -0.3, 0.0, 0.2, 0.9, 0.999, 1 - 1e-9, 1.0]
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", INTEGRATED)
 def test_twice_as_many_panels_change_nothing(name: str) -> None:
     for f in (ACTIVATIONS[name], DERIVATIVES[name]):
         for s in SCALES:
@@ -27,7 +28,7 @@ def test_twice_as_many_panels_change_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize(("s", "c"), [(0.01, 0.5), (1.0, 1 - 1e-7), (50.0, -0.9)])
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", INTEGRATED)
 def test_twice_as_many_panels_change_nothing_in_two_dimensions(name: str, s: float, c: float) -> None:
     for f in (ACTIVATIONS[name], DERIVATIVES[name]):
         once, twice = (mean_of_product(f, s, c, kinks(name), splits=n) for n in (1, 2))

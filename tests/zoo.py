@@ -15,7 +15,6 @@ from winit_cli.rng import seed_of
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.apply import Assignment, initialize
 from winit_cli.schemes.recipe import Recipe, Use
-from winit_cli.tables import options_of
 
 # schemes whose options have no default, and options other than the defaults
 OPTIONS: dict[str, list[dict[str, Any]]] = {
@@ -29,9 +28,26 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "kaiming_uniform": [{}, {"a": 5**0.5}, {"mode": "fan_out", "nonlinearity": "tanh"}],
     "kaiming_normal": [{}, {"a": 0.2}, {"mode": "fan_out", "nonlinearity": "selu"}],
     "orthogonal": [{}, {"gain": 1.4}],
+    "variance_scaling": [
+        {},
+        {"scale": 2.0, "mode": "fan_out", "distribution": "untruncated_normal"},
+        {"scale": 0.5, "mode": "fan_avg", "distribution": "uniform"},
+    ],
+    "trunc_normal_tf": [{"std": 0.02}, {"mean": 0.1, "std": 0.3, "a": -1.0, "b": 3.0}],
+    "random_walk": [{"activation": "relu"}, {"activation": "linear"}],
+    "edge_of_chaos": [{"activation": "relu"}, {"activation": "tanh", "sigma_b2": 0.05}],
+    "siren": [{}, {"omega_0": 10.0}],
+    "forget_bias": [{}, {"value": 2.0, "rest": "zeros"}],
+    "delta_orthogonal": [{}, {"gain": 1.3}],
+    "looks_linear": [{"activation": "crelu"}],
+    "chrono": [{"t_max": 50.0}, {"t_max": 2.0}],
+    "identity_recurrent": [{}, {"scale": 0.5, "std": 0.01}],
+    "bias_prior": [{}],
 }
 CASES = [(name, options) for name in SCHEMES for options in OPTIONS.get(name, [{}])]
 IDS = [" ".join([name, *(f"{k}={v}" for k, v in options.items())]) for name, options in CASES]
+BY_PLACE = ("siren", "looks_linear", "bias_prior")  # where a parameter stands in the model counts
+NEEDY = tuple(name for name, row in SCHEMES.items() if row.is_needed)  # only for models with such parameters
 FALLBACK = Use("constant", {"val": 0.25})
 
 
@@ -90,7 +106,7 @@ class Attentive(nn.Module):
 
 def use_of(name: str, **options: Any) -> Use:
     """A scheme with the defaults of what is not given."""
-    return Use(name, options_of(SCHEMES[name].fill)(**options).model_dump())
+    return Use(name, SCHEMES[name].options(**options).model_dump())
 
 
 def recipe_of(name: str, **options: Any) -> Recipe:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from winit_cli.errors import WinitError
     from winit_cli.losses import Loss
     from winit_cli.models.row import Model, Task
+    from winit_cli.schemes.recipe import Use
     from winit_cli.schemes.row import Scheme
     from winit_cli.theory.moments import Moments
 
@@ -39,6 +40,7 @@ _HOME = {
     "Part": "data.dataset",
     "Scheme": "schemes.row",
     "Task": "models.row",
+    "Use": "schemes.recipe",
     "WinitError": "errors",
     "compare": "api.compare",
     "dataset": "data.arrays",
@@ -57,6 +59,7 @@ __all__ = [
     "Part",
     "Scheme",
     "Task",
+    "Use",
     "WinitError",
     "compare",
     "dataset",

@@ -154,9 +154,7 @@ class Setting:
 
     def _sources(self, entry: SchemeEntry) -> list[str]:
         """The hashes of all code from outside that a trial runs."""
-        recipe = entry.recipe
-        uses = [*(rule.use for rule in recipe.rules), recipe.others, recipe.bias, recipe.fallback]
-        schemes = [SCHEMES[use.scheme].source for use in uses if use is not None]
+        schemes = [SCHEMES[use.scheme].source for use in entry.recipe.uses]
         return sorted({self.model.source, self.loss.source, *schemes} - {""})
 
 

@@ -73,4 +73,6 @@ def spoken_notes(config: Config) -> list[str]:
         defaults = use is not None and use.options in ({"a": 0.0, "b": 1.0}, {"mean": 0.0, "std": 1.0})
         if scheme in bare and defaults:
             notes.append(f"{entry.label}: torch's {bare[scheme]}; set its options for another width")
+        if scheme == "zero":
+            notes.append(f"{entry.label}: ZerO, of identities and Hadamard matrices; all zero is zeros")
     return notes

@@ -10,13 +10,13 @@ from winit_cli.config.document import shown
 from winit_cli.config.faults import Faults
 from winit_cli.config.plain_yaml import Path_
 from winit_cli.config.schema import LABEL, RESERVED, SchemeEntry
+from winit_cli.config.uses import UseReader
 from winit_cli.errors import brief, known
-from winit_cli.schemes import SCHEMES, Scheme
-from winit_cli.schemes.recipe import LAYERS, Recipe, Rule, Use
-from winit_cli.tables import Strict
-from winit_cli.theory.gains import IN_TORCH, gain
+from winit_cli.schemes.recipe import DEPTHS, PARTS, WHERE, Recipe, Rule, Use
 
-RECIPE_KEYS = ("label", "rules", "others", "bias", "fallback")
+SIDES = ("others", "bias", "fallback")
+RECIPE_KEYS = ("label", "rules", *SIDES)
+ONE_SCHEME = ("label", *SIDES, *PARTS, "forget_bias")  # keys beside a scheme and its options
 
 
 VARIED = re.compile(r"@[^@=]+=")  # what vary: adds to a label; reports group by it
@@ -27,7 +27,7 @@ class EntryReader:
 
     def __init__(self, faults: Faults, activation: str | None) -> None:
         self.faults = faults
-        self.activation = activation
+        self.use = UseReader(faults, activation).use
 
     def entry(self, raw: Any, path: Path_) -> SchemeEntry | None:
         """One entry: a scheme's name, or a mapping with ``scheme`` or ``rules``."""
@@ -60,24 +60,40 @@ class EntryReader:
         return label
 
     def _parts(self, raw: Mapping[str, Any], path: Path_) -> tuple[Recipe, dict[str, Any]] | None:
-        main = {key: value for key, value in raw.items() if key not in RECIPE_KEYS}
-        sides = {key: self._side(raw, key, path) for key in ("others", "bias", "fallback")}
+        sides = {key: self._side(raw, key, path) for key in SIDES}
         spelled = {key: side[1] for key, side in sides.items() if side is not None}
         others, bias, fallback = (None if side is None else side[0] for side in sides.values())
         if "rules" in raw:
+            main = {key: value for key, value in raw.items() if key not in RECIPE_KEYS}
             rules = self._rules(raw["rules"], main, path)
             if rules is None:
                 return None
             recipe = Recipe("rules", tuple(rule for rule, _ in rules), others, bias, fallback)
             return recipe, {"label": raw.get("label"), "rules": [text for _, text in rules], **spelled}
-        use = self.use(main, path, ("label", "others", "bias", "fallback"))
+        use = self.use({key: value for key, value in raw.items() if key not in ONE_SCHEME}, path, ONE_SCHEME)
+        parts = {key: part for key in PARTS if (part := self._side(raw, key, path)) is not None}
         if use is None:
             return None
-        if others is None:
-            recipe = Recipe(use[0].scheme, (), use[0], bias, fallback)
-        else:  # for the parameters of layers that winit does not know
-            recipe = Recipe(use[0].scheme, (Rule(use[0], layers="any"),), others, bias, fallback)
-        return recipe, {"label": raw.get("label", raw["scheme"]), **use[1], **spelled}
+        given = {"label": raw.get("label", raw["scheme"]), **use[1], **spelled}
+        given |= {key: part[1] for key, part in parts.items()}
+        if raw.get("forget_bias") is not None:
+            bias = self._forget_bias(raw["forget_bias"], use[0], bias, (*path, "forget_bias"))
+            given["forget_bias"] = raw["forget_bias"]
+        rules_of = tuple(Rule(part[0], layers="recurrent", params=PARTS[key]) for key, part in parts.items())
+        if not rules_of and others is None:
+            return Recipe(use[0].scheme, (), use[0], bias, fallback), given
+        # others: are for the parameters of layers that winit does not know
+        return Recipe(use[0].scheme, (*rules_of, Rule(use[0], layers="any")), others, bias, fallback), given
+
+    def _forget_bias(self, value: Any, main: Use, bias: Use | None, path: Path_) -> Use | None:
+        """The biases of the entry with those of the forget gates set."""
+        rest = (bias or main).scheme
+        if bias is not None and rest not in ("zeros", "pytorch_default"):
+            self.faults.add(path, f"forget_bias goes with bias: zeros or bias: default, not with bias: {rest}")
+            return None
+        rest = "default" if rest == "pytorch_default" else "zeros"
+        use = self.use({"scheme": "forget_bias", "value": value, "rest": rest}, path)
+        return None if use is None else use[0]
 
     def _rules(self, rules: Any, main: Mapping[str, Any], path: Path_) -> list[tuple[Rule, dict[str, Any]]] | None:
         for key in main:
@@ -94,8 +110,10 @@ class EntryReader:
             self.faults.add(path, f"{wanted}, got {shown(raw)}")
             return None
         layers, params = raw.get("layers"), raw.get("params")
-        if layers is not None and layers not in LAYERS:
-            self.faults.add((*path, "layers"), f"unknown kind of layer {shown(layers)}; {known(str(layers), LAYERS)}")
+        layers = None if layers is None else str(layers)
+        if layers is not None and layers not in WHERE and not DEPTHS.fullmatch(layers):
+            allowed = f"{known(layers, WHERE)}; by depth: layers: 2, or layers: 2-5"
+            self.faults.add((*path, "layers"), f"unknown kind of layer {shown(raw['layers'])}; {allowed}")
         if params is not None and not isinstance(params, str):
             self.faults.add((*path, "params"), f"expected a pattern like 'head.*', got {shown(params)}")
             return None
@@ -111,52 +129,3 @@ class EntryReader:
             return None
         value = raw[key] if isinstance(raw[key], Mapping) else {"scheme": raw[key]}
         return self.use(value, (*path, key))
-
-    def use(
-        self, raw: Mapping[str, Any], path: Path_, beside: tuple[str, ...] = ()
-    ) -> tuple[Use, dict[str, Any]] | None:
-        """A scheme with options: resolved, and as the YAML spells it with all defaults filled in.
-
-        ``beside`` are the keys that may stand beside the options.
-        """
-        if "scheme" not in raw:
-            self.faults.add(path, f"'scheme' is required; {known('', SCHEMES)}")
-            return None
-        row = self.faults.row(SCHEMES, raw["scheme"], "scheme", (*path, "scheme"))
-        if row is None:
-            return None
-        given = {key: value for key, value in raw.items() if key != "scheme"}
-        model = self._options(row, given, path, beside)
-        if model is None:
-            return None
-        options = model.model_dump()
-        wrong = row.check(options)
-        if wrong is not None:
-            self.faults.add(path, f"{row.name}: {wrong}")
-        return Use(row.name, self._resolved(options, path)), {"scheme": row.name, **options}
-
-    def _options(self, row: Scheme, given: dict[str, Any], path: Path_, beside: tuple[str, ...]) -> Strict | None:
-        cls = row.options
-        for key in [key for key in given if key not in cls.model_fields]:
-            names = [*cls.model_fields, "scheme", *beside]
-            self.faults.add((*path, key), f"{row.name} has no option '{brief(key)}'; {known(key, names)}")
-        return self.faults.model(cls, {k: v for k, v in given.items() if k in cls.model_fields}, path)
-
-    def _resolved(self, options: Mapping[str, Any], path: Path_) -> dict[str, Any]:
-        """Replace activations by their gains: ``auto`` is the model's activation."""
-        resolved = dict(options)
-        for key in ("gain", "nonlinearity"):
-            if options.get(key) == "auto" and self.activation is None:
-                meant = f"{key}: auto means the model's activation, which this model does not name"
-                self.faults.add((*path, key), f"{meant}; name it, e.g. {key}: relu")
-                return resolved
-        if isinstance(options.get("gain"), str):
-            resolved["gain"] = gain(str(self.activation) if options["gain"] == "auto" else options["gain"])
-        if options.get("nonlinearity") == "auto":
-            resolved["nonlinearity"] = self.activation
-            if self.activation not in IN_TORCH:
-                self.faults.add(
-                    (*path, "nonlinearity"),
-                    f"torch has no kaiming gain for '{self.activation}'; {known(str(self.activation), IN_TORCH)}",
-                )
-        return resolved

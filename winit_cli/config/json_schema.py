@@ -12,8 +12,8 @@ from winit_cli.config.ignore import Ignore
 from winit_cli.config.schema import LABEL, SPAN, General, Judging, Measure, Select, Train
 from winit_cli.data import DATASETS
 from winit_cli.models import MODELS
-from winit_cli.schemes import SCHEMES
-from winit_cli.schemes.recipe import LAYERS
+from winit_cli.schemes import SCHEMES, Scheme
+from winit_cli.schemes.recipe import DEPTHS, PARTS, WHERE
 from winit_cli.tables import options_of
 
 
@@ -21,7 +21,7 @@ def json_schema() -> dict[str, Any]:
     """Draft 2020-12; unknown keys are refused at every level, as winit does."""
     general, judging = _properties(General), _properties(Judging)
     names = [name for row in SCHEMES.values() for name in (row.name, *row.aliases)]
-    use = {"oneOf": [{"enum": names}, *(_scheme(row.name, row.aliases, row.options, {}) for row in SCHEMES.values())]}
+    use = {"oneOf": [{"enum": names}, *(_scheme(row, {}) for row in SCHEMES.values())]}
     side = {"$ref": "#/$defs/use"}
     sides = {
         "others": side,
@@ -29,7 +29,8 @@ def json_schema() -> dict[str, Any]:
         "fallback": side,
         "label": {"type": "string", "pattern": f"^{LABEL.pattern}$"},
     }
-    plain = [_scheme(row.name, row.aliases, row.options, sides) for row in SCHEMES.values()]
+    parts = {**dict.fromkeys(PARTS, side), "forget_bias": {"type": "number"}}
+    plain = [_scheme(row, sides | parts) for row in SCHEMES.values()]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "winit experiment",
@@ -58,6 +59,8 @@ def json_schema() -> dict[str, Any]:
 
 SEED = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": f"^{SPAN.pattern}$"}]}
 SEEDS = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "array", "minItems": 1, "items": SEED}]}
+DEPTH = ({"type": "integer", "minimum": 1}, {"type": "string", "pattern": f"^{DEPTHS.pattern}$"})
+FAN = {"fan": {"enum": ["module", "torch"]}}
 CLAIMS = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/claim"}]}}
 # pydantic keeps its own names for bounds that are added to a type which has a validator
 BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
@@ -113,8 +116,8 @@ def _named(options: Mapping[str, type[BaseModel]], rows: Mapping[str, Any]) -> d
     return {"oneOf": choices}
 
 
-def _scheme(name: str, aliases: tuple[str, ...], cls: type[BaseModel], sides: dict[str, Any]) -> dict[str, Any]:
-    return _keyed("scheme", (name, *aliases), cls, sides)
+def _scheme(row: Scheme, sides: dict[str, Any]) -> dict[str, Any]:
+    return _keyed("scheme", (row.name, *row.aliases), row.options, (FAN if row.sees_layout else {}) | sides)
 
 
 def _keyed(key: str, names: tuple[str, ...], cls: type[BaseModel], sides: dict[str, Any]) -> dict[str, Any]:
@@ -125,8 +128,8 @@ def _keyed(key: str, names: tuple[str, ...], cls: type[BaseModel], sides: dict[s
 
 
 def _ruled(side: dict[str, Any], sides: dict[str, Any]) -> dict[str, Any]:
-    which = {"params": {"type": "string"}, "layers": {"enum": list(LAYERS)}}
-    rules = [_scheme(row.name, row.aliases, row.options, which) for row in SCHEMES.values()]
+    which = {"params": {"type": "string"}, "layers": {"anyOf": [{"enum": list(WHERE)}, *DEPTH]}}
+    rules = [_scheme(row, which) for row in SCHEMES.values()]
     return {
         "type": "object",
         "additionalProperties": False,

@@ -8,7 +8,7 @@ from winit_cli.config.document import Document, parse_value, shown
 from winit_cli.config.plain_yaml import Path_
 from winit_cli.errors import ConfigError, Fault, UsageError, brief
 
-SIDES = ("bias", "others", "fallback")
+SIDES = ("bias", "others", "fallback", "recurrent", "input")
 
 
 def override(document: Document, text: str) -> None:

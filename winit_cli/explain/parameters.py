@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from winit_cli.errors import ConfigError, UsageError
@@ -50,13 +50,13 @@ class Parameter:
 
 
 def assignments_of(recipe: Recipe, layer: Layer) -> list[Assignment]:
-    """Which scheme fills each parameter of a layer.
+    """Which scheme fills each parameter of a layer, which is taken for one that others stand before.
 
     Raises:
         UsageError: torch has no such layer, or the scheme cannot fill it.
     """
     try:
-        return assign(slots(layer.module()), recipe)
+        return assign([replace(slot, places=("head", "last")) for slot in slots(layer.module())], recipe)
     except ConfigError as error:
         reason = error.faults[0].message.partition(";")[0]
         raise UsageError(f"--layer {layer}: {reason}; choose another layer, or another scheme") from None
@@ -94,7 +94,7 @@ def parameter_of(assignment: Assignment, layer: Layer, given: Mapping[str, Any],
 
 def _formula(assignment: Assignment) -> Of:
     use = assignment.use
-    return lambda shape: SCHEMES[use.scheme].moments(tuple(shape), **use.options)
+    return lambda shape: SCHEMES[use.scheme].moments(tuple(shape), **use.arguments)
 
 
 def _fan(assignment: Assignment, moments: Moments, layer: Layer) -> Fan | None:

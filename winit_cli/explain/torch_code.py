@@ -33,7 +33,7 @@ def call_of(assignment: Assignment, layer: Layer, moments: Moments) -> str | Non
     ``None`` where the row of the scheme has none that runs as it stands.
     """
     slot, use = assignment.slot, assignment.use
-    call = filled(SCHEMES[use.scheme].torch_call, use.options)
+    call = filled(SCHEMES[use.scheme].torch_call, use.arguments)
     if not TARGET.search(call) or not _runs(call):
         return None
     whole = f"layer.{slot.name}"

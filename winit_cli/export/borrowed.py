@@ -11,7 +11,7 @@ from types import ModuleType
 
 from torch import nn
 
-from winit_cli.schemes import slots
+from winit_cli.schemes import kinds as layer_kinds
 
 # names that the written code may use, by the module that they come from ("" where the module itself is the name)
 FROM = {
@@ -55,13 +55,13 @@ def source(module: ModuleType, name: str) -> str:
 
 def kinds() -> list[tuple[str, str]]:
     """Kinds of layers with the classes that are of the kind, as code."""
-    rows = groupby(vars(slots)["_KINDS"], key=lambda row: row[1])
+    rows = groupby(vars(layer_kinds)["_KINDS"], key=lambda row: row[1])
     return [(kind, _classes([cls for cls, _ in row])) for kind, row in rows]
 
 
 def gates() -> list[tuple[int, str]]:
     """Numbers of gates with the recurrent layers that have so many, as code."""
-    rows = groupby(vars(slots)["_GATES"], key=lambda row: row[1])
+    rows = groupby(vars(layer_kinds)["_GATES"], key=lambda row: row[1])
     return [(count, _classes([cls for cls, _ in row])) for count, row in rows]
 
 

@@ -18,7 +18,7 @@ from winit_cli.export.output import refuse_existing, write_new
 from winit_cli.export.recipe_code import RecipeCode, literal
 from winit_cli.export.schemes_code import WIDTH
 from winit_cli.export.stored import StoredRun, read_stored
-from winit_cli.schemes import SCHEMES, apply, slots
+from winit_cli.schemes import SCHEMES, kinds, reset, slots
 from winit_cli.schemes.apply import AS_BUILT
 from winit_cli.schemes.recipe import Recipe
 
@@ -55,10 +55,10 @@ def code(recipe: Recipe, about: str) -> str:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters["literal"] = literal
-    names = {"rng": rng, "slots": slots, "apply": apply}
+    names = {"rng": rng, "kinds": kinds, "slots": slots, "reset": reset}
     body = environment.from_string(template).render(
         recipe=RecipeCode(recipe),
-        layers=slots.LAYERS,
+        layers=kinds.LAYERS,
         kinds=borrowed.kinds(),
         gates=borrowed.gates(),
         source=lambda module, name: borrowed.source(names[module], name),

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from winit_cli.errors import UsageError
 from winit_cli.export.schemes_code import Function, function_of
 from winit_cli.schemes import SCHEMES
-from winit_cli.schemes.apply import AS_BUILT, DEFAULT, ZEROS
-from winit_cli.schemes.recipe import Recipe, Rule, Use
+from winit_cli.schemes.assign import AS_BUILT, DEFAULT, LAYERS_OWN, ZEROS
+from winit_cli.schemes.recipe import LAYERS, Recipe, Rule, Use
 
 ANY, WEIGHTS = (0, 99), (2, 99)  # dimensions of what a scheme fills; weights of torch's layers have two or more
 FITTING = "_fitting(slot, "
@@ -36,7 +37,7 @@ class RecipeCode:
         """Every scheme with its options once, in the order of the recipe; what is kept or reset has no function."""
         r = self.recipe
         given = [*(rule.use for rule in r.rules), r.others, r.bias or ZEROS, r.fallback]
-        made = [use for use in given if use is not None and not SCHEMES[use.scheme].own_biases]
+        made = [use for use in given if use is not None and use.scheme not in LAYERS_OWN]
         return [use for i, use in enumerate(made) if use not in made[:i]]
 
     @cached_property
@@ -58,6 +59,11 @@ class RecipeCode:
     def dims(self) -> dict[str, tuple[int, int]]:
         """The functions that fill only parameters of so many dimensions."""
         return {self._name(use): SCHEMES[use.scheme].dims for use in self.uses if SCHEMES[use.scheme].dims != ANY}
+
+    @property
+    def packed(self) -> list[str]:
+        """The functions that fill a parameter as the one matrix that torch packs."""
+        return [self._name(use) for use in self.uses if use.is_packed]
 
     @property
     def draws(self) -> bool:
@@ -90,7 +96,7 @@ class RecipeCode:
         if r.rules or r.others == AS_BUILT:
             return Step("", self._result(r.others, "anything"))
         if r.others == DEFAULT:
-            return Step("_reset_of(slot.module) is not None", "RESET")
+            return Step("reset_of(slot.module) is not None", "RESET")
         return Step("slot.kind in LAYERS", self._result(r.others, "weights"))
 
     @property
@@ -136,5 +142,10 @@ def _condition(rule: Rule) -> str:
         names = "(slot.name, *slot.ties)"
         questions.append(f"any(fnmatchcase(name, {name}) for name in {names})" if glob else f"{name} in {names}")
     if rule.layers is not None:
+        if rule.layers not in (*LAYERS, "any"):
+            raise UsageError(
+                f"layers: {rule.layers} depends on the other layers of a model, so the rule cannot be Python for "
+                "any module; use --to safetensors, or params: in its place"
+            )
         questions.append("slot.kind in LAYERS" if rule.layers == "any" else f"slot.kind == {literal(rule.layers)}")
     return " and ".join(questions)

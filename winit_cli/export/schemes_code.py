@@ -14,7 +14,7 @@ from winit_cli.schemes import SCHEMES, Scheme
 from winit_cli.schemes.recipe import Use
 
 WIDTH = 120
-_CALL = re.compile(r"(nn\.init\.(\w+)\()w(?:, (.*))?\)")
+_CALL = re.compile(r"(nn\.init\.(\w+)\()w(?:, )?((?:\w+=[^\s,()]+(?:, )?)*)\)")
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ def function_of(name: str, use: Use) -> Function:
     """
     row = SCHEMES[use.scheme]
     found = _CALL.fullmatch(row.torch_call)
-    if row.source or found is None:
+    if row.source or row.choose or found is None:
         raise UsageError(
             f"{use.scheme} is no function of torch, so it cannot be written as Python that needs torch alone; "
             "use --to safetensors, which takes the values themselves"
         )
-    arguments = re.findall(r"\w+=\S+(?=, |$)", (found[3] or "").replace("'", '"').format(**use.options))
+    arguments = re.findall(r"\w+=\S+(?=, |$)", (found[3] or "").replace("'", '"').format(**use.arguments))
     if "generator" in inspect.signature(getattr(init, found[2])).parameters:
         arguments.append("generator=generator")
     own = found[2] == "sparse_"

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from winit_cli.errors import UsageError
 from winit_cli.models.row import ActivationName, Model, Task, activation_function, refuse_target_steps
 from winit_cli.tables import PositiveInt
+from winit_cli.theory.activations import OUTPUTS
 
 Norm = Literal["none", "batch", "layer"]
 Pool = Literal["max", "avg", "none"]
@@ -88,9 +89,11 @@ def cnn(
     """A CNN on images.
 
     Raises:
-        UsageError: the inputs are not images, or are too small for so many poolings.
+        UsageError: the inputs are not images, or are too small for so many poolings, or the activation is crelu.
     """
     refuse_target_steps(task, "cnn")
+    if activation in OUTPUTS:
+        raise UsageError(f"cnn has no form for {activation}, which doubles the channels; use model: mlp")
     if len(task.input_shape) != 3:
         raise UsageError(f"cnn needs images (channels, height, width), the data has {task.described()}; use model: mlp")
     side, pools = min(task.input_shape[1:]), len(channels) - 1

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Literal
 
 from torch import Tensor, nn
 
 from winit_cli.models.row import ActivationName, Model, Task, activation_function, refuse_target_steps
 from winit_cli.tables import Depth, Flag, PositiveInt
+from winit_cli.theory.activations import OUTPUTS
 
 Norm = Literal["none", "batch", "layer"]
 
 
 class MLP(nn.Module):
-    """``depth`` hidden layers of linear → norm → activation, then a linear head: (…, B, *input) → (…, B, C)."""
+    """``depth`` hidden layers of linear → norm → activation, then a linear head: (…, B, *input) → (…, B, C).
+
+    With crelu, which gives two numbers for every unit, the next layer has 2 W inputs.
+    """
 
     def __init__(
         self, shape: tuple[int, ...], outputs: int, width: int, depth: int, activation: str, norm: Norm, bias: bool
     ) -> None:
         super().__init__()
-        sizes = [math.prod(shape), *[width] * depth]
+        passed_on = width * OUTPUTS.get(activation, 1)
+        inputs = [math.prod(shape), *[passed_on] * depth]
         self.input_dims, self.activation, self.norm = len(shape), activation, norm
-        self.layers = nn.ModuleList(nn.Linear(a, b, bias=bias) for a, b in pairwise(sizes))
+        self.layers = nn.ModuleList(nn.Linear(size, width, bias=bias) for size in inputs[:-1])
         self.norms = nn.ModuleList(_norm(norm, width) for _ in self.layers)
-        self.head = nn.Linear(sizes[-1], outputs, bias=bias)
+        self.head = nn.Linear(inputs[-1], outputs, bias=bias)
         self._function = activation_function(activation)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from winit_cli.errors import UsageError
 from winit_cli.foreign import blaming
+from winit_cli.models.activations import OWN
 from winit_cli.rng import DrawFrom, forked, generator
 from winit_cli.tables import Strict, options_of
 
@@ -31,6 +32,8 @@ ActivationName = Literal[
     "softsign",
     "hardtanh",
     "relu6",
+    "sine",
+    "crelu",
 ]
 
 
@@ -77,10 +80,10 @@ class Model:
 
 
 def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The function of ``torch.nn.functional`` with that name; ``linear`` is the identity."""
+    """The function of ``torch.nn.functional`` with that name, or one that torch lacks; ``linear`` is the identity."""
     if name == "linear":
         return lambda x: x
-    function: Callable[[torch.Tensor], torch.Tensor] = getattr(torch.nn.functional, name)
+    function: Callable[[torch.Tensor], torch.Tensor] = OWN.get(name) or getattr(torch.nn.functional, name)
     return function
 
 

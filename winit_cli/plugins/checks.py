@@ -15,6 +15,7 @@ from winit_cli.errors import brief
 from winit_cli.foreign import ForeignError, blaming, place_of_function
 from winit_cli.rng import generator
 from winit_cli.schemes import Scheme
+from winit_cli.schemes.recipe import ENTRY_KEYS
 from winit_cli.tables import options_of
 from winit_cli.theory.moments import Moments
 
@@ -53,12 +54,17 @@ def check_signature(function: Callable[..., Any], positional: int, what: str) ->
 def check_scheme(row: Scheme) -> None:
     """Raise ``ForeignError`` unless a scheme fills in place, draws from its generator alone, as its moments say.
 
-    It is tried on one tensor; one whose options have no defaults cannot be.
+    It is tried on one tensor; one that chooses among others, or whose options have no defaults, cannot be.
     """
-    place, what = place_of_function(row.fill), f"scheme {row.name}"
-    check_signature(row.fill, 2, what)
+    if row.has_no_function:
+        raise ForeignError(f"scheme {row.name}: give it fill=…, or choose=…")
+    function = row.choose or row.fill
+    place, what = place_of_function(function), f"scheme {row.name}"
+    check_signature(function, 1 if row.choose else 2, what)
     _check_values(row, what)
-    if any(field.is_required() for field in row.options.model_fields.values()):
+    for taken in [name for name in row.options.model_fields if name in ENTRY_KEYS]:
+        raise ForeignError(f"{place}{what}: '{taken}' is a key of every entry; call the option otherwise")
+    if row.choose is not None or any(field.is_required() for field in row.options.model_fields.values()):
         return
     options = row.options().model_dump()
     with blaming(f"the check of {what}"):
@@ -77,7 +83,8 @@ def check_scheme(row: Scheme) -> None:
 
 def _check_values(row: Scheme, what: str) -> None:
     """Fields of the row that another type would fail much later."""
-    dims, texts = row.dims, (row.family, row.summary, row.formula, row.keeps, row.paper, row.torch_call, *row.pitfalls)
+    dims = row.dims
+    texts = (row.family, row.summary, row.formula, row.keeps, row.paper, row.torch_call, row.fills, *row.pitfalls)
     faults = {
         "dims": isinstance(dims, tuple) and len(dims) == 2 and all(type(d) is int for d in dims) and dims[0] <= dims[1],
         "aliases": isinstance(row.aliases, tuple),
@@ -85,7 +92,8 @@ def _check_values(row: Scheme, what: str) -> None:
         "texts": all(isinstance(text, str) for text in texts),
         "moments": callable(row.moments),
         "check": callable(row.check),
-        "own_biases": row.own_biases is False,
+        "fits": callable(row.fits),
+        "own_biases": row.own_biases is False or row.choose is not None,
     }
     for name, fits in faults.items():
         if not fits:

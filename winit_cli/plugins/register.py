@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from winit_cli.data import DATASETS, DatasetRow
+from winit_cli.errors import brief
 from winit_cli.foreign import ForeignError, blaming, is_library, place_of_function, shown_path
 from winit_cli.losses import LOSSES, Loss
 from winit_cli.models import MODELS, Model
@@ -112,7 +113,9 @@ def register(module: ModuleType, path: Path) -> None:
         rows = getattr(module, kind)
         _, row_type, _ = KINDS[kind]
         if not isinstance(rows, list | tuple):
-            raise ForeignError(f"{shown_path(path)}: {kind} must be a list of winit.{row_type.__name__}, got {rows!r}")
+            raise ForeignError(
+                f"{shown_path(path)}: {kind} must be a list of winit.{row_type.__name__}, got {brief(repr(rows), 200)}"
+            )
         for row in rows:
             _enter(kind, row, shown_path(path), source_hash(path))
 
@@ -120,7 +123,7 @@ def register(module: ModuleType, path: Path) -> None:
 def _enter(kind: str, row: Any, where: str, source: str) -> None:
     rows, row_type, word = KINDS[kind]
     if not isinstance(row, row_type):
-        raise ForeignError(f"{where}: {kind} holds {row!r}, expected winit.{row_type.__name__}(…)")
+        raise ForeignError(f"{where}: {kind} holds {brief(repr(row), 200)}, expected winit.{row_type.__name__}(…)")
     assert isinstance(row, Scheme | Model | DatasetRow | Loss)
     with blaming(f"{where}: {word} {row.name}, looked at,"):
         check_name(row, rows, word, f"{where}: ")
@@ -129,7 +132,7 @@ def _enter(kind: str, row: Any, where: str, source: str) -> None:
 
 def _scheme(row: Scheme, source: str) -> Scheme:
     check_scheme(row)
-    return replace(row, source=source, summary=row.summary or _first_line(row.fill))
+    return replace(row, source=source, summary=row.summary or _first_line(row.choose or row.fill))
 
 
 def _model(row: Model, source: str) -> Model:

@@ -6,14 +6,19 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from winit_cli.schemes import default, fixed, structured, variance
+from winit_cli.schemes import deep, default, fixed, frameworks, isometry, outputs, recurrent, structured, variance
 from winit_cli.schemes.row import Scheme
 from winit_cli.tables import table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-SCHEMES: dict[str, Scheme] = table(*default.SCHEMES, *variance.SCHEMES, *structured.SCHEMES, *fixed.SCHEMES)
+FILES = (default, variance, fixed, frameworks, deep, structured, isometry, recurrent, outputs)
+FAMILIES = ("default", "variance scaling", "structured", "recurrent", "outputs", "fixed")
+ROWS = [row for file in FILES for row in file.SCHEMES]
+SCHEMES: dict[str, Scheme] = table(*sorted(ROWS, key=lambda row: FAMILIES.index(row.family)))
+
+PAPER = ("formula", "keeps", "paper")
 
 __all__ = ["SCHEMES", "Scheme"]
 
@@ -33,8 +38,8 @@ class _Schemes(ModuleType):
 
         from winit_cli.schemes.listed import listed
 
-        papers = [{"formula": row.formula, "keeps": row.keeps, "paper": row.paper} for row in SCHEMES.values()]
-        return DataFrame([row | more for row, more in zip(listed(SCHEMES.values()), papers, strict=True)])
+        rows = [row | {key: getattr(SCHEMES[row["name"]], key) for key in PAPER} for row in listed(SCHEMES.values())]
+        return DataFrame(rows)
 
 
 sys.modules[__name__].__class__ = _Schemes

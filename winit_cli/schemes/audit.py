@@ -64,7 +64,7 @@ def expected(assignment: Assignment) -> Moments:
         return Moments(std=None, mean=None)
     if assignment.use.scheme == "pytorch_default":
         return _module_moments(slot)
-    return SCHEMES[assignment.use.scheme].moments(slot.block_shape, **assignment.use.options)
+    return SCHEMES[assignment.use.scheme].moments(slot.block_shape, **assignment.use.arguments)
 
 
 def _records(assignment: Assignment) -> list[InitRecord]:

@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
 from winit_cli.errors import UsageError
+from winit_cli.schemes.kinds import LAYERS, Kind, _blocks, _kind, _transposed
 
-Kind = Literal["linear", "conv", "recurrent", "embedding", "norm", "bias", "other"]
-LAYERS: tuple[Kind, ...] = ("linear", "conv", "recurrent", "embedding")
 ROOT = "self"  # the path of a layer that is the whole module
-
-_GATES: tuple[tuple[type[nn.Module], int], ...] = (
-    (nn.LSTM, 4),
-    (nn.LSTMCell, 4),
-    (nn.GRU, 3),
-    (nn.GRUCell, 3),
-)
-_KINDS: tuple[tuple[type[nn.Module], Kind], ...] = (
-    (nn.Linear, "linear"),
-    (nn.MultiheadAttention, "linear"),
-    (_ConvNd, "conv"),
-    (nn.RNNBase, "recurrent"),
-    (nn.RNNCellBase, "recurrent"),
-    (nn.Embedding, "embedding"),
-    (nn.EmbeddingBag, "embedding"),
-    (_NormBase, "norm"),
-    (nn.LayerNorm, "norm"),
-    (nn.GroupNorm, "norm"),
-    (nn.RMSNorm, "norm"),
-    (nn.PReLU, "norm"),  # one learned factor with a fixed start, as norm layers have
-)
-# what torch's layers call their weights and biases; a layer made from one of them may have more
-_TORCHS_OWN = re.compile(r"(weight|bias)(_(ih|hh|hr)(_l\d+(_reverse)?)?)?|(in|q|k|v)_proj_weight|in_proj_bias")
-_PACKED_ATTENTION = ("in_proj_weight", "in_proj_bias")  # the projections to queries, keys and values
 
 
 @dataclass(frozen=True)
@@ -51,10 +22,12 @@ class Slot:
 
     ``blocks`` is the number of equal parts along the first dimension that are matrices of their own: the
     gates packed into a recurrent weight, the groups of a grouped convolution, the projections of an attention.
-    Fans, orthogonality and identities are per block. ``ties`` are other names of the same parameter, or of
-    parameters that share its memory. A weight with a parametrization (``torch.nn.utils.parametrize``) is one slot
-    under the name of the weight: ``originals`` are the parameters behind it by name, and ``parameter`` is what they
-    amount to.
+    Fans, orthogonality and identities are per block. A ``transposed`` convolution has weights (in, out, …): a block of
+    them is seen as (out, in, …), as everywhere else. ``depths`` are the positions of its layer among all layers from 1
+    on, in the model's order, and ``places`` those with names: first, head, last. ``ties`` are other names of the same
+    parameter, or of parameters that share its memory. A weight with a parametrization
+    (``torch.nn.utils.parametrize``) is one slot under the name of the weight: ``originals`` are the parameters behind
+    it by name, and ``parameter`` is what they amount to.
     """
 
     name: str
@@ -66,6 +39,9 @@ class Slot:
     ties: tuple[str, ...] = ()
     originals: tuple[tuple[str, Tensor], ...] = ()
     frozen: bool = False
+    transposed: bool = False
+    depths: tuple[int, ...] = ()
+    places: tuple[str, ...] = ()
 
     @property
     def layer(self) -> str:
@@ -80,11 +56,19 @@ class Slot:
     @property
     def block_shape(self) -> tuple[int, ...]:
         """Shape of one block."""
-        return (self.shape[0] // self.blocks, *self.shape[1:]) if self.shape else ()
+        if not self.shape:
+            return ()
+        first, *rest = self.shape[0] // self.blocks, *self.shape[1:]
+        return (rest[0], first, *rest[1:]) if self.transposed else (first, *rest)
 
     def views(self) -> tuple[Tensor, ...]:
         """The blocks, as views into the parameter."""
-        return self.parameter.chunk(self.blocks) if self.blocks > 1 else (self.parameter,)
+        parts = self.parameter.chunk(self.blocks) if self.blocks > 1 else (self.parameter,)
+        return tuple(part.transpose(0, 1) for part in parts) if self.transposed else parts
+
+    def packed(self) -> Slot:
+        """The same parameter as one block, as torch lays it out and computes its fans."""
+        return replace(self, blocks=1, transposed=False)
 
     def write(self) -> None:
         """Bring ``parameter`` into the module where that holds it in another form.
@@ -108,7 +92,28 @@ def slots(model: nn.Module) -> list[Slot]:
         UsageError: a parameter of a lazy module has no shape yet.
     """
     ties = _ties(model)
-    return [slot for slot in _slots(model, ties) if slot.originals or slot.name in ties]
+    found = [slot for slot in _slots(model, ties) if slot.originals or slot.name in ties]
+    return _placed(found, [path for path, _ in model.named_modules()])
+
+
+def _placed(found: Sequence[Slot], modules: Sequence[str]) -> list[Slot]:
+    """With their places among the layers: the head is what is called so, or else the last linear or conv layer."""
+    kinds = {path: slot.kind for slot in found if slot.kind in LAYERS for path in _paths(slot)}
+    depths = {path: depth for depth, path in enumerate((path for path in modules if path in kinds), 1)}
+    heads = {depth for path, depth in depths.items() if path.rpartition(".")[2] == "head"}
+    outputs = [depth for path, depth in depths.items() if kinds[path] in ("linear", "conv")]
+    named = {"first": {1}, "head": heads or set(outputs[-1:]), "last": {len(depths)}}
+    placed = []
+    for slot in found:
+        mine = [depths[path] for path in _paths(slot) if path in depths]
+        places = tuple(name for name, at in named.items() if at & set(mine))
+        placed.append(replace(slot, depths=tuple(mine), places=places))
+    return placed
+
+
+def _paths(slot: Slot) -> list[str]:
+    """The modules that hold the parameter."""
+    return [name.rpartition(".")[0] for name in (slot.name, *slot.ties)]
 
 
 def _ties(model: nn.Module) -> dict[str, tuple[str, ...]]:
@@ -133,7 +138,8 @@ def _slots(model: nn.Module, ties: dict[str, tuple[str, ...]]) -> Iterator[Slot]
             name = f"{prefix}.{local}" if prefix else local
             kind, blocks = _kind(module, local), _blocks(module, local, parameter)
             others, frozen = ties.get(name, ()), not parameter.requires_grad
-            yield Slot(name, local, parameter, module, kind, blocks, ties=others, frozen=frozen)
+            turned = _transposed(module, parameter)
+            yield Slot(name, local, parameter, module, kind, blocks, others, frozen=frozen, transposed=turned)
 
 
 def _parametrized(model: nn.Module, prefix: str, originals: ParametrizationList) -> Slot:
@@ -158,21 +164,8 @@ def _parametrized(model: nn.Module, prefix: str, originals: ParametrizationList)
         _blocks(module, local, weight),
         originals=tuple(held),
         frozen=not all(value.requires_grad for _, value in held),
+        transposed=_transposed(module, weight),
     )
 
 
-def _kind(module: nn.Module, local: str) -> Kind:
-    kind: Kind = next((kind for cls, kind in _KINDS if isinstance(module, cls)), "other")
-    if kind in ("norm", "other") or not _TORCHS_OWN.fullmatch(local):
-        return "norm" if kind == "norm" else "other"
-    return "bias" if "bias" in local else kind
-
-
-def _blocks(module: nn.Module, local: str, parameter: Tensor) -> int:
-    if local.startswith("weight_hr"):  # an LSTM's projection, which has no gates
-        return 1
-    if isinstance(module, nn.MultiheadAttention):
-        return 3 if local in _PACKED_ATTENTION else 1
-    if isinstance(module, _ConvNd) and parameter.dim() > 1 and not module.transposed:
-        return module.groups
-    return next((gates for cls, gates in _GATES if isinstance(module, cls)), 1)
+__all__ = ["LAYERS", "Kind", "Slot", "slots"]

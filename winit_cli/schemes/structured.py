@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Generator, Tensor
 from torch.nn import init
 
@@ -13,7 +14,11 @@ from winit_cli.theory.moments import Moments, ones_among_zeros
 
 
 def orthogonal(tensor: Tensor, generator: Generator, *, gain: Gain = 1.0) -> None:
-    init.orthogonal_(tensor, float(gain), generator=generator)
+    if tensor.dtype in (torch.bfloat16, torch.float16):  # which LAPACK does not know
+        wide = torch.empty_like(tensor, dtype=torch.float32)
+        tensor.copy_(init.orthogonal_(wide, float(gain), generator=generator))
+    else:
+        init.orthogonal_(tensor, float(gain), generator=generator)
 
 
 def eye(tensor: Tensor, generator: Generator) -> None:

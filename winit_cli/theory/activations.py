@@ -1,6 +1,8 @@
 """Activations by torch's functional names, as numpy functions for the theory.
 
-The torch function of the same name is ``torch.nn.functional.<name>`` (``linear`` is the identity).
+The torch function of the same name is ``torch.nn.functional.<name>`` (``linear`` is the identity). torch lacks
+``sine``, sin(30 z) (Sitzmann et al. 2020), and ``crelu``, relu(z) and relu(-z) of every unit (Shang et al. 2016): its
+means over all outputs are those of relu for symmetric z, so that relu stands here for it.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from winit_cli.errors import UsageError, brief, known
 
 Array = NDArray[np.float64]
 
+OMEGA_0 = 30.0  # of a sine
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017
 
 
@@ -42,6 +45,8 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "softsign": lambda z: z / (1 + np.abs(z)),
     "hardtanh": lambda z: np.clip(z, -1, 1),
     "relu6": lambda z: np.clip(z, 0, 6),
+    "sine": lambda z: np.sin(OMEGA_0 * z),
+    "crelu": lambda z: np.maximum(z, 0),
 }
 
 # where an activation or one of its first two derivatives jumps: quadrature splits there
@@ -53,7 +58,11 @@ KINKS: dict[str, tuple[float, ...]] = {
     "softsign": (0,),
     "hardtanh": (-1, 1),
     "relu6": (0, 6),
+    "crelu": (0,),
 }
+
+
+OUTPUTS = {"crelu": 2}  # of a unit, where they are more than one
 
 
 def kinks(activation: str) -> tuple[float, ...]:

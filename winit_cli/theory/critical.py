@@ -6,6 +6,7 @@ Schoenholz et al. 2017 (arXiv:1611.01232); for other activations Hayou, Doucet &
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from winit_cli.theory.activations import check_activation
 from winit_cli.theory.maps import mean_power_of_slope, mean_square, variance_slope
@@ -25,6 +26,7 @@ class CriticalPoint:
     slope: float | None = None
 
 
+@cache
 def critical_point(activation: str, sigma_b2: float) -> CriticalPoint:
     """The sigma_w^2 at which chi_1 = 1.
 

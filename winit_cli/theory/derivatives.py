@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import erf, expit
 
-from winit_cli.theory.activations import SELU_ALPHA, SELU_SCALE, Array
+from winit_cli.theory.activations import OMEGA_0, SELU_ALPHA, SELU_SCALE, Array
 
 
 def _elu(z: Array) -> Array:
@@ -49,4 +49,6 @@ DERIVATIVES: dict[str, Callable[[Array], Array]] = {
     "softsign": lambda z: (1 + np.abs(z)) ** -2.0,
     "hardtanh": lambda z: np.where(np.abs(z) < 1, 1.0, 0.0),
     "relu6": lambda z: np.where((z > 0) & (z < 6), 1.0, 0.0),
+    "sine": lambda z: OMEGA_0 * np.cos(OMEGA_0 * z),
+    "crelu": lambda z: np.where(z > 0, 1.0, 0.0),
 }

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from winit_cli.errors import UsageError, known
-from winit_cli.theory.activations import ACTIVATIONS
+from winit_cli.theory.activations import ACTIVATIONS, check_activation
 
 IN_TORCH = ("linear", "relu", "leaky_relu", "tanh", "sigmoid", "selu")
 
@@ -31,6 +31,16 @@ def gain(activation: str) -> float:
 
         number: float = calculate_gain(activation)  # type: ignore[arg-type]
         return number
+    return integrated(activation)
+
+
+def integrated(activation: str) -> float:
+    """``1 / sqrt(E[f(z)^2])`` also where torch has another number: selu 1 (Klambauer et al. 2017), tanh 1.5925.
+
+    Raises:
+        UsageError: the activation is not known.
+    """
+    check_activation(activation)
     return float(mean_square(activation) ** -0.5)
 
 

@@ -13,7 +13,9 @@ from winit_cli.theory.maps import mean_power_of_slope
 
 
 def activation_spread(activation: str, q: float) -> float:
-    """``mu_2 / mu_1^2 - 1``, the relative variance of f'^2: relu 1, linear 0."""
+    """``mu_2 / mu_1^2 - 1``, the relative variance of f'^2: relu 1, linear 0; crelu 0, as it passes on all it gets."""
+    if activation == "crelu":
+        return 0.0
     return mean_power_of_slope(activation, q, 4) / mean_power_of_slope(activation, q) ** 2 - 1
 
 

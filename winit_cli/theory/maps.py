@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from winit_cli.theory import sine
 from winit_cli.theory.activations import ACTIVATIONS, check_activation, kinks
 from winit_cli.theory.derivatives import DERIVATIVES
 from winit_cli.theory.quadrature import mean, mean_of_product, mean_times_z
@@ -23,6 +24,8 @@ SMALLEST = 1e-30  # mean square that stands for 0 where only the slopes at 0 mat
 def mean_square(activation: str, q: float) -> float:
     """``E[f(sqrt(q) z)^2]``, the mean square after the activation."""
     check_activation(activation)
+    if activation == "sine":
+        return sine.mean_square(q)
     f = ACTIVATIONS[activation]
     if q == 0:
         return float(f(np.zeros(()))) ** 2
@@ -32,6 +35,8 @@ def mean_square(activation: str, q: float) -> float:
 def mean_power_of_slope(activation: str, q: float, power: int = 2) -> float:
     """``E[f'(sqrt(q) z)^power]``; at q = 0 its limit, which is the mean over the two sides of a kink."""
     check_activation(activation)
+    if activation == "sine":
+        return sine.mean_power_of_slope(q, power)
     slope = DERIVATIVES[activation]
     return mean(lambda u: slope(u) ** power, math.sqrt(q or SMALLEST), kinks(activation))
 
@@ -48,19 +53,35 @@ def variance_slope(q: float, activation: str, sigma_w2: float) -> float:
     this form needs no second derivative and holds with kinks.
     """
     check_activation(activation)
+    if activation == "sine":
+        return sigma_w2 * sine.slope_of_mean_square(q)
     f, slope, s = ACTIVATIONS[activation], DERIVATIVES[activation], math.sqrt(q or SMALLEST)
     return sigma_w2 * mean_times_z(lambda u: f(u) * slope(u), s, kinks(activation)) / s
+
+
+def kernel(activation: str, q: float, c: float) -> float:
+    """``E[f(u) f(v)]`` for u, v ~ N(0, q) of correlation c."""
+    if activation == "sine":
+        return sine.kernel(q, c)
+    return mean_of_product(ACTIVATIONS[activation], math.sqrt(q), c, kinks(activation))
+
+
+def slope_kernel(activation: str, q: float, c: float) -> float:
+    """``E[f'(u) f'(v)]`` for u, v ~ N(0, q) of correlation c."""
+    if activation == "sine":
+        return sine.slope_kernel(q, c)
+    return mean_of_product(DERIVATIVES[activation], math.sqrt(q), c, kinks(activation))
 
 
 def correlation_map(c: float, activation: str, sigma_w2: float, sigma_b2: float, q: float) -> float:
     """``C(c) = (sigma_w^2 E[f(u) f(v)] + sigma_b^2) / V(q)``, the next layer's correlation; c in [-1, 1], q > 0."""
     check_activation(activation)
-    shared = mean_of_product(ACTIVATIONS[activation], math.sqrt(q), c, kinks(activation))
+    shared = kernel(activation, q, c)
     return (sigma_w2 * shared + sigma_b2) / variance_map(q, activation, sigma_w2, sigma_b2)
 
 
 def correlation_slope(c: float, activation: str, sigma_w2: float, sigma_b2: float, q: float) -> float:
     """``dC/dc = sigma_w^2 E[f'(u) f'(v)] q / V(q)``; at c = 1 and the fixed point q* it is chi_1."""
     check_activation(activation)
-    shared = mean_of_product(DERIVATIVES[activation], math.sqrt(q), c, kinks(activation))
+    shared = slope_kernel(activation, q, c)
     return sigma_w2 * shared * q / variance_map(q, activation, sigma_w2, sigma_b2)

@@ -70,7 +70,7 @@ def c_star(activation: str, sigma_w2: float, sigma_b2: float) -> float | None:
     """
     q, chi = q_star(activation, sigma_w2, sigma_b2), chi_1(activation, sigma_w2, sigma_b2)
     if q is None or chi is None:
-        return 1.0 if activation in ("relu", "leaky_relu") else None
+        return 1.0 if activation in SLOPES and activation != "linear" else None
     if chi <= 1 + CRITICAL:
         return 1.0
 

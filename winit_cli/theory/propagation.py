@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from winit_cli.theory.activations import OUTPUTS
 from winit_cli.theory.maps import correlation_map, mean_power_of_slope, variance_map
 
 
@@ -20,9 +21,9 @@ def layer_factor(
 def gradient_factor(activation: str, weight_variance: float, fan_out: int, q: float = 1.0) -> float:
     """``fan_out Var(w) E[f'(sqrt(q) z)^2]``, the factor on the mean square of gradients on their way down a layer.
 
-    Backward it is fan_out that counts (Glorot & Bengio 2010).
+    Backward it is fan_out that counts (Glorot & Bengio 2010). A unit of crelu gets gradients from both its outputs.
     """
-    return weight_variance * fan_out * mean_power_of_slope(activation, q)
+    return weight_variance * fan_out * OUTPUTS.get(activation, 1) * mean_power_of_slope(activation, q)
 
 
 def mean_squares(activation: str, sigma_w2: float, sigma_b2: float, q: float, layers: int) -> list[float]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-SLOPES = {"relu": 0.0, "leaky_relu": 0.01, "linear": 1.0}
+SLOPES = {"relu": 0.0, "leaky_relu": 0.01, "linear": 1.0, "crelu": 0.0}
 
 
 def half_mean_square(slope: float = 0.0) -> float:
