@@ -13,6 +13,7 @@ from winit_cli.lint.inputs import Inputs
 from winit_cli.lint.prediction import Prediction, is_centred, is_drawn, predict
 from winit_cli.lint.shifted import predict_shifted
 from winit_cli.plan import Plan
+from winit_cli.schemes.recipe import Use
 from winit_cli.schemes.slots import LAYERS
 from winit_cli.setting import Setting
 
@@ -67,6 +68,12 @@ class Label:
         if is_centred(self.chain):
             return predict(self.chain, self.inputs.square, self.inputs.squares)
         return predict_shifted(self.chain, self.inputs.square, self.inputs.means) if is_drawn(self.chain) else None
+
+    @property
+    def uses(self) -> list[Use]:
+        """The schemes that the entry names for weights."""
+        recipe = self.entry.recipe
+        return [use for use in (*(rule.use for rule in recipe.rules), recipe.others, recipe.fallback) if use]
 
     def path(self, cause: Filled | None = None, *options: str) -> Path_:
         """Where the config says how a parameter is filled: the first of some options that it gives, or the entry."""
