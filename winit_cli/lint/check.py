@@ -80,5 +80,5 @@ def _idle(entry: Ignore, set_aside: Sequence[Finding]) -> list[str]:
     return [
         label
         for label in entry.label or ()
-        if not any(name.partition("@")[0] == label or name == label for name in there)
+        if not any(name.rpartition("@")[0] == label or name == label for name in there)
     ]
