@@ -72,10 +72,10 @@ def test_warnings_are_what_the_probe_measures() -> None:
 def test_warnings_are_what_the_probe_measures_everywhere() -> None:
     count: Counter[str] = Counter()
     for activation in ACTIVATIONS:
-        for depth, width in ((1, 30), (2, 100), (5, 20), (12, 50), (30, 50)):
+        for depth, width in ((2, 100), (8, 20), (30, 50)):
             count += tally(mlp(activation, depth, width), "seeds=3")
-    for activation in ("relu", "tanh", "gelu", "sigmoid"):
-        for channels in ([8], [8, 16], [8, 8, 8, 8]):
+    for activation in ("relu", "tanh"):
+        for channels in ([8, 16], [8, 8, 8, 8]):
             for pool in ("max", "avg", "none"):
                 count += tally(*cnn(activation, channels, pool), "seeds=3")
     print(count)
