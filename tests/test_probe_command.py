@@ -70,6 +70,17 @@ def test_it_is_the_same_to_the_byte_and_in_the_run_s_directory() -> None:
     assert winit("verify", run).exit_code == 0
 
 
+def test_other_seeds_than_the_run_s_leave_its_files_alone() -> None:
+    winit("run", "c.yaml")
+    (run,) = runs()
+    before = (run / "probe.csv").read_bytes()
+    apart = winit_json("probe", "c.yaml", "--seeds", "7")
+    assert (run / "probe.csv").read_bytes() == before and winit("verify", run).exit_code == 0
+    assert Path(apart["run"]) == Path("results") / run.name / "probe" and apart["seeds"] == list(range(7))
+    assert (Path(apart["run"]) / "probe.csv").read_bytes().startswith(before.partition(b"kaiming_normal,1,")[0])
+    assert "no runs" not in winit("list", "runs").stderr and winit("report", run.name).exit_code == 0
+
+
 def test_the_weights_are_those_that_training_starts_from() -> None:
     write(Path("c.yaml"), schemes=["kaiming_normal"], data={**data(), "train_size": 16})
     winit("probe", "c.yaml")

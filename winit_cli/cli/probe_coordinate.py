@@ -34,12 +34,13 @@ class Checked:
     rows: DataFrame
     slopes: DataFrame
 
-    def write(self, directory: Path) -> None:
-        """Beside a run of the same plan, if there is one."""
+    def write(self, directory: Path) -> Path:
+        """Beside the plan's run, if that is there; where it was written."""
         from winit_cli.store.files import write_csv
 
         columns = list(self.rows.columns)
         write_csv(directory / "coordinate.csv", columns, self.rows.itertuples(index=False, name=None))
+        return directory
 
     def document(self) -> dict[str, Any]:
         """A verdict for each label, the slopes at all steps, and the rows of the file."""

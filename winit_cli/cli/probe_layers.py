@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from winit_cli.probe.trials import Probed
 
 
+APART = "probe"  # folder in a run's directory
+
+
 @dataclass(frozen=True)
 class Layers:
     """A plan with what was measured of its labels; ``label`` is the one whose layers are printed, if any."""
@@ -31,14 +34,27 @@ class Layers:
     probed: Probed
     label: str | None
 
-    def write(self, directory: Path) -> None:
-        """Beside a run of the same plan, if there is one: these files are no part of it."""
+    def write(self, directory: Path) -> Path:
+        """In the directory of the plan's run, which has the same files with the same bytes if it is there; in a folder
+        of their own where that measures other seeds."""
         from winit_cli.probe.trials import COLUMNS, HISTOGRAM_COLUMNS, VERDICT_COLUMNS
         from winit_cli.store.files import write_csv
+        from winit_cli.store.reading import FILE
 
+        if (directory / FILE).exists() and not self._is_as_in_a_run:
+            directory = directory / APART
         write_csv(directory / "probe.csv", COLUMNS, self.probed.rows())
         write_csv(directory / "histograms.csv", HISTOGRAM_COLUMNS, self.probed.histogram_rows())
         write_csv(directory / "verdicts.csv", VERDICT_COLUMNS, self.probed.verdict_rows())
+
+        return directory
+
+    @property
+    def _is_as_in_a_run(self) -> bool:
+        from winit_cli.probe.trials import trials_to_probe
+
+        mine = [(label, seed) for label, seeds in self.probed.measured.items() for seed in seeds]
+        return mine == [(trial.label, trial.seed) for trial in trials_to_probe(self.plan)]
 
     def document(self) -> dict[str, Any]:
         """The tables, and means over the seeds."""

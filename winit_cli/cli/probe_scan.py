@@ -31,12 +31,13 @@ class Scanned:
     grid: Grid
     cells: list[Cell]
 
-    def write(self, directory: Path) -> None:
-        """Beside a run of the same plan, if there is one."""
+    def write(self, directory: Path) -> Path:
+        """Beside the plan's run, if that is there; where it was written."""
         from winit_cli.probe.scan import SCAN_COLUMNS
         from winit_cli.store.files import write_csv
 
         write_csv(directory / "scan.csv", SCAN_COLUMNS, self._rows())
+        return directory
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         return (row for cell in self.cells for row in cell.rows())
