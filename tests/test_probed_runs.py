@@ -191,10 +191,14 @@ def test_labels_without_a_trial_are_not_judged() -> None:
 
 
 def test_theory_of_the_labels_of_a_run(tmp_path: Path) -> None:
-    schemes = "schemes=[kaiming_normal,zeros,orthogonal,pytorch_default,{scheme: uniform, label: u}]"
+    schemes = (
+        "schemes=[kaiming_normal,zeros,orthogonal,pytorch_default,{scheme: uniform, label: u},"
+        "{scheme: kaiming_normal, label: shifted, bias: {scheme: constant, val: 0.3}}]"
+    )
     result = run_of(tmp_path, schemes, "model.depth=4", "vary={model.activation: [relu, tanh]}", "seeds=1")
     found = signal_theory(read_run(result.directory)).set_index("label")
     assert "u@activation=relu" not in found.index, "U(0, 1) has a mean"
+    assert "shifted@activation=relu" not in found.index, "so have these biases"
     he, saxe = found.loc["kaiming_normal@activation=relu"], found.loc["orthogonal@activation=tanh"]
     assert (
         he["sigma_w2"] == pytest.approx(2)

@@ -23,8 +23,8 @@ def foretold(verdicts: DataFrame, standings: DataFrame) -> DataFrame:
     beaten = {place for row in healthy for place in row["beats"]}
     rows = []
     for label, verdict in named.items():
-        row = best.get(label)
-        result = _result(row, (label, row["lr"]) in beaten) if row and row["n"] else None
+        mine = best.get(label)
+        result = _result(mine, (label, mine["lr"]) in beaten) if mine and mine["n"] else None
         expected = (TRAINED, BEHIND) if verdict["verdict"] == "healthy" else (FAILED, BEHIND)
         rows.append({**verdict, "trained": result, "foretold": None if result is None else result in expected})
     return DataFrame(rows, columns=list(COLUMNS))
