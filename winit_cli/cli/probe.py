@@ -105,11 +105,11 @@ def probe(
         for note in [*spoken_notes(loaded), *dict.fromkeys(n for s in plan.settings for n in s.dataset.notes)]:
             terminal.note(note)
         found = _measured(plan, grid, layers, coordinate_check, seeds is not None, terminal)
-    directory = found.write(results / plan.name)
+        directory = found.write(results / plan.name)
+        figures = [] if plot is None else save_all(found.pictures(), plot, terminal)
     if not json:
         found.show(terminal)
         terminal.path(directory, before="\n")
-    figures = [] if plot is None else save_all(found.pictures(), plot, terminal)
     for path in figures:
         terminal.path(path)
     terminal.document({"run": str(directory), **found.document(), "figures": [str(path) for path in figures]})

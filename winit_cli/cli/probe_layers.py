@@ -97,11 +97,12 @@ class Layers:
         terminal.print(f"[dim]{escape(self._method())}[/dim]")
 
     def _method(self) -> str:
+        from winit_cli.findings.numbers import counted
         from winit_cli.probe.trials import EXAMPLES
 
         there = len({seed for trial in self.plan.trials for seed in trial.setting.experiment.general.seeds})
         count = len(self.probed.seeds)
-        seeds = f"{count} of {there} seeds (--seeds {there} probes all)" if count < there else f"{count} seeds"
+        seeds = f"{count} of {there} seeds (--seeds {there} probes all)" if count < there else counted(count, "seed")
         means = "" if self.label is None else "; of layers means, ± half of their 95 % interval"
         examples = f"each with up to {EXAMPLES} examples of its first batches"
         return f"medians over {seeds}, {examples}{means}; nothing was trained"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from winit_cli.cli.counted import counted
+from winit_cli.cli.counting import told
 from winit_cli.cli.figures import Picture
 from winit_cli.cli.scan_table import print_cells
 from winit_cli.cli.terminal import Terminal
@@ -129,4 +129,4 @@ def measure_grid(plan: Plan, grid: Grid, most_seeds: int | None, terminal: Termi
     check_grid(plan, grid)
     places = list(spots(plan, grid, most_seeds))
     check_spots(places)
-    return Scanned(plan, grid, [measure_spot(spot) for spot in counted(places, terminal, "networks measured")])
+    return Scanned(plan, grid, [measure_spot(spot) for spot in told(places, terminal, "networks measured")])
