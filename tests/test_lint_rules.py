@@ -164,6 +164,19 @@ def test_every_rule_is_tried() -> None:
     assert {rule for rule, *_ in SPEAKS} | {"shared-lr"} == set(LINTS)
 
 
+@pytest.mark.parametrize(
+    "settings", [(), ("model={name: rnn, hidden: 8}", SEQUENCES)], ids=["feedforward", "recurrent"]
+)
+def test_weights_whose_variance_underflows_are_too_small(settings: tuple[str, ...]) -> None:
+    rules = [
+        {"params": "*weight_hh*", "scheme": "normal", "std": 1e-200},
+        {"layers": "linear", "scheme": "lecun_normal"},
+    ]
+    tiny = {"label": "tiny", "rules": rules, "others": "as_built"} if settings else {"scheme": "normal", "std": 1e-200}
+    (one,) = of(tiny, "std-too-small", *settings)
+    assert "shrinks 0x per" in one.reason
+
+
 def test_seeds_count_for_comparisons_and_claims() -> None:
     assert found("few-seeds", "seeds=5")[0].cure == "seeds: 6, or more"
     assert found("few-seeds", "seeds=6") == []

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from winit_cli.lint.chain import Chain, Layer
+from winit_cli.lint.expectation import LEAST
 from winit_cli.lint.filled import Filled
 from winit_cli.lint.prediction import is_centred, predict
 from winit_cli.lint.sizes import std_too_large, std_too_small
@@ -49,7 +50,7 @@ def _found(label: Label, chain: Chain, weight: Filled, gain: float) -> Found:
     changes = _changes(label, chain, fitting / gain)
     reason = _settling(chain.activation, gain) or _changing(chain.activation, fitting, changes)
     reason = f"the gain is {gain:.3g}, {reason}"
-    extent = max(abs(math.log(change or 1e-300)) for change in changes or [1.0])
+    extent = max(abs(math.log(change or LEAST)) for change in changes or [1.0])
     if chain.layers[-1].weight.use == weight.use and gain > 1 + NEAR:
         reason += "; the head, which no activation follows, gets it too"
     severity: Severity = "warning" if extent > math.log(NOTABLE) else "note"
