@@ -1,8 +1,8 @@
 """The engines agree on nets of sine and crelu with every norm and optimizer, as far as the serial one does with itself.
 
 A sine of 30 z makes rounding up to 30 times as large in every layer and step, and a layer norm over units that are
-equal but for rounding (``ones``) leaves nothing but rounding. Where that is so no two orders of summation agree, which is
-told apart from a wrong formula: the serial engine trains again on inputs moved by one unit in the last place.
+equal but for rounding (``ones``) leaves nothing but rounding. Where that is so no two orders of summation agree, which
+is told apart from a wrong formula: the serial engine trains again on inputs moved by one unit in the last place.
 """
 
 from __future__ import annotations
