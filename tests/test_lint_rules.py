@@ -172,7 +172,8 @@ def test_weights_whose_variance_underflows_are_too_small(settings: tuple[str, ..
         {"params": "*weight_hh*", "scheme": "normal", "std": 1e-200},
         {"layers": "linear", "scheme": "lecun_normal"},
     ]
-    tiny = {"label": "tiny", "rules": rules, "others": "xavier_uniform"} if settings else {"scheme": "normal", "std": 1e-200}
+    recurrent = {"label": "tiny", "rules": rules, "others": "xavier_uniform"}
+    tiny = recurrent if settings else {"scheme": "normal", "std": 1e-200}
     (one,) = of(tiny, "std-too-small", *settings)
     assert "shrinks 0x per" in one.reason
 
