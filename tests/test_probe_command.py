@@ -70,6 +70,16 @@ def test_it_is_the_same_to_the_byte_and_in_the_run_s_directory() -> None:
     assert winit("verify", run).exit_code == 0
 
 
+def test_other_seeds_than_the_run_s_leave_its_files_alone() -> None:
+    winit("run", "c.yaml")
+    (run,) = runs()
+    before = (run / "probe.csv").read_bytes()
+    apart = winit_json("probe", "c.yaml", "--seeds", "7")
+    assert (run / "probe.csv").read_bytes() == before and winit("verify", run).exit_code == 0
+    assert Path(apart["run"]) == Path("results") / run.name / "probe" and apart["seeds"] == list(range(7))
+    assert (Path(apart["run"]) / "probe.csv").read_bytes().startswith(before.partition(b"kaiming_normal,1,")[0])
+
+
 def test_the_weights_are_those_that_training_starts_from() -> None:
     write(Path("c.yaml"), schemes=["kaiming_normal"], data={**data(), "train_size": 16})
     winit("probe", "c.yaml")
@@ -138,8 +148,9 @@ def test_a_network_of_one_s_own(tmp_path: Path) -> None:
         "train.batch_size=16",
     )
     state = torch.get_rng_state()
-    result = winit("probe", *options, "--loss", "net.py:my_loss")
+    result = winit("probe", *options, "--loss", "net.py:my_loss", "--plot", "figures")
     assert result.exit_code == 0, result.output
+    assert Path("figures/probe_signal.svg").exists()
     assert torch.equal(state, torch.get_rng_state())
     rows = read("probe.csv")
     assert {row["layer"] for row in rows if row["metric"] == "pre_mean"} == {"body.0", "body.3", "head"}

@@ -239,6 +239,7 @@ def test_what_it_returns() -> None:
         (nn.Linear(8, 2), np.zeros((4, 8)), "x is ndarray, expected a tensor"),
         (nn.Linear(8, 2), torch.zeros(0, 8), r"x is a tensor of shape \(0, 8\), expected"),
         (nn.Linear(8, 2), torch.full((4, 8), torch.nan), "not finite"),
+        (nn.Linear(8, 2, bias=False), torch.zeros(4, 8), "x is zero everywhere"),
         (nn.Flatten(), X, "Flatten called no layer with weights"),
         (nn.LazyLinear(2), X, "has no shape before a first forward pass"),
     ],

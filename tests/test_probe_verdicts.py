@@ -126,6 +126,24 @@ def test_what_underflows_has_vanished() -> None:
     assert "gradients shrink 0.4" in gradient.advice and "layer 1 is 0 of the last" in gradient.advice
 
 
+class Sine(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sin()
+
+
+def test_a_gradient_that_overflows_on_its_way_back_is_chaotic() -> None:
+    found = winit.probe(net(20, *[50] * 60, 3, act=Sine, scheme="normal", std=4.0), x_of(20))
+    assert found.verdict == "chaotic" and found.found.layer == "0" and found.found.value == math.inf
+    assert "grow 20x per layer" in found.advice  # std sqrt(50 / 2)
+    assert "the gradient of layer 1 is over 3e38 times the last" in found.advice
+
+
+def test_a_loss_without_a_finite_gradient_is_not_healthy() -> None:
+    found = winit.probe(net(20, 50, 3), x_of(20), loss=lambda out: out.sum() * math.nan)
+    assert (found.verdict, found.found.layer, found.found.metric) == ("exploding", "2", "grad_norm")
+    assert "look at the loss" in found.advice
+
+
 def test_overflow_is_exploding() -> None:
     found = winit.probe(net(9, 9, 9, 9, 3, scheme="normal", std=1e30), 1e15 * x_of(9))
     assert (found.verdict, found.verdicts["metric"][0]) == ("exploding", "pre_mean_square")
@@ -135,7 +153,8 @@ def test_overflow_is_exploding() -> None:
 def test_sizes_of_inputs_play_no_part() -> None:
     for scale in (1e-4, 1e4):
         assert winit.probe(net(*[40] * 8, 3), scale * x_of(40)).verdict == "healthy"
-    assert winit.probe(net(9, 9, 9), torch.zeros(4, 9)).verdict == "healthy"
+    random_biases = net(9, 9, 9, scheme="pytorch_default")
+    assert winit.probe(random_biases, torch.zeros(4, 9)).verdict == "healthy"
 
 
 def test_the_median_over_seeds_decides() -> None:

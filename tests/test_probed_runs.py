@@ -152,10 +152,11 @@ def test_why_in_words(verdict: str, metric: str, value: float, text: str) -> Non
     assert why(1.0, 1.0, VERDICT | {"verdict": verdict, "metric": metric, "value": value}) == text
 
 
-def _judged(verdicts: dict[str, str], **results: dict[str, Any]) -> pd.DataFrame:
+def _judged(verdicts: dict[str, str], **results: Any) -> pd.DataFrame:
     frame = pd.DataFrame([VERDICT | {"label": label, "verdict": word} for label, word in verdicts.items()])
-    usual = {"n": 6, "stuck": 0, "diverged": 0, "beats": ()}
-    standings = pd.DataFrame([{"label": label, **usual, **result} for label, result in results.items()])
+    usual = {"lr": 0.1, "n": 6, "stuck": 0, "diverged": 0, "beats": ()}
+    rows_of = ((label, result if isinstance(result, list) else [result]) for label, result in results.items())
+    standings = pd.DataFrame([{"label": label, **usual, **one} for label, some in rows_of for one in some])
     return foretold(frame, standings)
 
 
@@ -173,6 +174,16 @@ def test_a_verdict_is_held_against_how_training_went() -> None:
     assert said(found).endswith("for 3 of 5 labels, not for lucky, unlucky")
 
 
+def test_labels_are_judged_at_their_best_learning_rates() -> None:
+    found = _judged(
+        {"good": "healthy", "ill": "vanishing"},
+        good=[{"beats": (("good", 0.001), ("ill", 0.001))}, {"lr": 0.001}],
+        ill=[{}, {"lr": 0.001}],
+    )
+    assert list(found["trained"]) == ["trained", "trained"]
+    assert list(found["foretold"]) == [True, False]
+
+
 def test_labels_without_a_trial_are_not_judged() -> None:
     found = _judged({"good": "healthy", "late": "dead"}, good={}, late={"n": 0})
     assert list(found["foretold"]) == [True, None]
@@ -180,10 +191,14 @@ def test_labels_without_a_trial_are_not_judged() -> None:
 
 
 def test_theory_of_the_labels_of_a_run(tmp_path: Path) -> None:
-    schemes = "schemes=[kaiming_normal,zeros,orthogonal,pytorch_default,{scheme: uniform, label: u}]"
+    schemes = (
+        "schemes=[kaiming_normal,zeros,orthogonal,pytorch_default,{scheme: uniform, label: u},"
+        "{scheme: kaiming_normal, label: shifted, bias: {scheme: constant, val: 0.3}}]"
+    )
     result = run_of(tmp_path, schemes, "model.depth=4", "vary={model.activation: [relu, tanh]}", "seeds=1")
     found = signal_theory(read_run(result.directory)).set_index("label")
     assert "u@activation=relu" not in found.index, "U(0, 1) has a mean"
+    assert "shifted@activation=relu" not in found.index, "so have these biases"
     he, saxe = found.loc["kaiming_normal@activation=relu"], found.loc["orthogonal@activation=tanh"]
     assert (
         he["sigma_w2"] == pytest.approx(2)

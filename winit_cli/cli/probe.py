@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Found(Protocol):
-    """What was measured: written, printed, drawn, or one document."""
+    """What was measured: written (where, it says), printed, drawn, or one document."""
 
-    def write(self, directory: Path) -> None: ...
+    def write(self, directory: Path) -> Path: ...
     def show(self, terminal: Terminal) -> None: ...
     def pictures(self) -> Iterator[Picture]: ...
     def document(self) -> dict[str, Any]: ...
@@ -105,12 +105,11 @@ def probe(
         for note in [*spoken_notes(loaded), *dict.fromkeys(n for s in plan.settings for n in s.dataset.notes)]:
             terminal.note(note)
         found = _measured(plan, grid, layers, coordinate_check, seeds is not None, terminal)
-    directory = results / plan.name
-    found.write(directory)
+        directory = found.write(results / plan.name)
+        figures = [] if plot is None else save_all(found.pictures(), plot, terminal)
     if not json:
         found.show(terminal)
         terminal.path(directory, before="\n")
-    figures = [] if plot is None else save_all(found.pictures(), plot, terminal)
     for path in figures:
         terminal.path(path)
     terminal.document({"run": str(directory), **found.document(), "figures": [str(path) for path in figures]})

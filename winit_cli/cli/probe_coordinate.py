@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from winit_cli.cli.counted import counted
+from winit_cli.cli.counting import told
 from winit_cli.cli.figures import Picture
 from winit_cli.cli.terminal import Terminal
 from winit_cli.errors import UsageError
@@ -34,12 +34,13 @@ class Checked:
     rows: DataFrame
     slopes: DataFrame
 
-    def write(self, directory: Path) -> None:
-        """Beside a run of the same plan, if there is one."""
+    def write(self, directory: Path) -> Path:
+        """Beside the plan's run, if that is there; where it was written."""
         from winit_cli.store.files import write_csv
 
         columns = list(self.rows.columns)
         write_csv(directory / "coordinate.csv", columns, self.rows.itertuples(index=False, name=None))
+        return directory
 
     def document(self) -> dict[str, Any]:
         """A verdict for each label, the slopes at all steps, and the rows of the file."""
@@ -69,13 +70,14 @@ class Checked:
         terminal.print(f"[dim]{escape(self._method())}[/dim]")
 
     def _method(self) -> str:
+        from winit_cli.findings.numbers import counted
         from winit_cli.probe.coordinate import STEPS
 
         train, count = self.plan.settings[0].train, self.rows["seed"].nunique()
         widths = ", ".join(str(width) for width in sorted(self.rows["width"].unique()))
         return (
             f"root mean square of the change of pre-activations in {STEPS} steps of {train.optimizer} at learning rate "
-            f"{train.lr[0]:g}; widths {widths}; {count} seed{'s' if count > 1 else ''} (Yang et al. 2022, "
+            f"{train.lr[0]:g}; widths {widths}; {counted(count, 'seed')} (Yang et al. 2022, "
             "arXiv:2203.03466)"
         )
 
@@ -142,6 +144,6 @@ def check_coordinates(plan: Plan, grid: Grid, most_seeds: int | None, terminal: 
     check_grid(plan, grid)
     places = list(spots(plan, grid, most_seeds))
     check_spots(places)
-    rows = [row for spot in counted(places, terminal, "networks trained") for row in check_spot(spot)]
+    rows = [row for spot in told(places, terminal, "networks trained") for row in check_spot(spot)]
     frame = DataFrame(rows, columns=list(COORDINATE_COLUMNS))
     return Checked(plan, frame, width_slopes(frame))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from winit_cli.probe.trials import Probed
 
 
+APART = "probe"  # folder in a run's directory
+
+
 @dataclass(frozen=True)
 class Layers:
     """A plan with what was measured of its labels; ``label`` is the one whose layers are printed, if any."""
@@ -31,14 +34,27 @@ class Layers:
     probed: Probed
     label: str | None
 
-    def write(self, directory: Path) -> None:
-        """Beside a run of the same plan, if there is one: these files are no part of it."""
+    def write(self, directory: Path) -> Path:
+        """In the directory of the plan's run, which has the same files with the same bytes if it is there; in a folder
+        of their own where that measures other seeds."""
         from winit_cli.probe.trials import COLUMNS, HISTOGRAM_COLUMNS, VERDICT_COLUMNS
         from winit_cli.store.files import write_csv
+        from winit_cli.store.reading import FILE
 
+        if (directory / FILE).exists() and not self._is_as_in_a_run:
+            directory = directory / APART
         write_csv(directory / "probe.csv", COLUMNS, self.probed.rows())
         write_csv(directory / "histograms.csv", HISTOGRAM_COLUMNS, self.probed.histogram_rows())
         write_csv(directory / "verdicts.csv", VERDICT_COLUMNS, self.probed.verdict_rows())
+
+        return directory
+
+    @property
+    def _is_as_in_a_run(self) -> bool:
+        from winit_cli.probe.trials import trials_to_probe
+
+        mine = [(label, seed) for label, seeds in self.probed.measured.items() for seed in seeds]
+        return mine == [(trial.label, trial.seed) for trial in trials_to_probe(self.plan)]
 
     def document(self) -> dict[str, Any]:
         """The tables, and means over the seeds."""
@@ -81,11 +97,12 @@ class Layers:
         terminal.print(f"[dim]{escape(self._method())}[/dim]")
 
     def _method(self) -> str:
+        from winit_cli.findings.numbers import counted
         from winit_cli.probe.trials import EXAMPLES
 
         there = len({seed for trial in self.plan.trials for seed in trial.setting.experiment.general.seeds})
         count = len(self.probed.seeds)
-        seeds = f"{count} of {there} seeds (--seeds {there} probes all)" if count < there else f"{count} seeds"
+        seeds = f"{count} of {there} seeds (--seeds {there} probes all)" if count < there else counted(count, "seed")
         means = "" if self.label is None else "; of layers means, ± half of their 95 % interval"
         examples = f"each with up to {EXAMPLES} examples of its first batches"
         return f"medians over {seeds}, {examples}{means}; nothing was trained"

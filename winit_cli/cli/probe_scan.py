@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from winit_cli.cli.counted import counted
+from winit_cli.cli.counting import told
 from winit_cli.cli.figures import Picture
 from winit_cli.cli.scan_table import print_cells
 from winit_cli.cli.terminal import Terminal
@@ -31,12 +31,13 @@ class Scanned:
     grid: Grid
     cells: list[Cell]
 
-    def write(self, directory: Path) -> None:
-        """Beside a run of the same plan, if there is one."""
+    def write(self, directory: Path) -> Path:
+        """Beside the plan's run, if that is there; where it was written."""
         from winit_cli.probe.scan import SCAN_COLUMNS
         from winit_cli.store.files import write_csv
 
         write_csv(directory / "scan.csv", SCAN_COLUMNS, self._rows())
+        return directory
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         return (row for cell in self.cells for row in cell.rows())
@@ -128,4 +129,4 @@ def measure_grid(plan: Plan, grid: Grid, most_seeds: int | None, terminal: Termi
     check_grid(plan, grid)
     places = list(spots(plan, grid, most_seeds))
     check_spots(places)
-    return Scanned(plan, grid, [measure_spot(spot) for spot in counted(places, terminal, "networks measured")])
+    return Scanned(plan, grid, [measure_spot(spot) for spot in told(places, terminal, "networks measured")])

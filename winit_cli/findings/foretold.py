@@ -13,17 +13,18 @@ FAILED, BEHIND, TRAINED = "failed", "behind", "trained"
 def foretold(verdicts: DataFrame, standings: DataFrame) -> DataFrame:
     """One row per probed label, with how it ``trained`` at its best learning rate: ``failed`` where at least half of
     its trials got stuck or diverged, ``behind`` where a label called healthy is better beyond chance (the tests of
-    ranks), else ``trained``. A healthy label is foretold if it did not fail, another one if it did not simply train;
-    ``None`` without a trial."""
+    ranks) at its own best rate, else ``trained``. A healthy label is foretold if it did not fail, another one if it did
+    not simply train; ``None`` without a trial."""
     named = {row["label"]: row for row in records(verdicts)}
     best: dict[str, Row] = {}
     for row in records(standings):  # the best first
         best.setdefault(row["label"], row)
     healthy = [best[label] for label, row in named.items() if row["verdict"] == "healthy" and label in best]
-    beaten = {label for row in healthy for label, _ in row["beats"]}
+    beaten = {place for row in healthy for place in row["beats"]}
     rows = []
     for label, verdict in named.items():
-        result = _result(best[label], label in beaten) if label in best and best[label]["n"] else None
+        mine = best.get(label)
+        result = _result(mine, (label, mine["lr"]) in beaten) if mine and mine["n"] else None
         expected = (TRAINED, BEHIND) if verdict["verdict"] == "healthy" else (FAILED, BEHIND)
         rows.append({**verdict, "trained": result, "foretold": None if result is None else result in expected})
     return DataFrame(rows, columns=list(COLUMNS))

@@ -48,7 +48,7 @@ def shared_lr(study: Study) -> Iterator[Found]:
             yield Found(
                 (narrow, wide),
                 ("train", "lr"),
-                f"{setting.train.lr[0]:g} is the only learning rate, while {name} differs {ratio:.0f}-fold in size: "
+                f"{setting.train.lr[0]:g} is the only learning rate, while {name} differs {ratio:.3g}-fold in size: "
                 "what suits one label need not suit the other",
                 "train.lr: a list, and select: to choose each label's own rate on seeds of its own",
                 "note",

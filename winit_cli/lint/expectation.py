@@ -14,7 +14,7 @@ from winit_cli.theory.activations import ACTIVATIONS, Array, kinks
 from winit_cli.theory.derivatives import DERIVATIVES
 from winit_cli.theory.quadrature import mean
 
-LEAST, LARGEST = 1e-100, 1e100  # variances beyond which a signal is gone, or has exploded
+LEAST, LARGEST = 1e-100, 1e100  # sizes beyond which a signal is gone, or has exploded
 _QUANTILES = ndtri((np.arange(1000) + 0.5) / 1000)
 _KINDS: dict[str, Callable[[str], Callable[[Array], Array]]] = {
     "value": lambda activation: ACTIVATIONS[activation],

@@ -9,11 +9,12 @@ import math
 from collections.abc import Iterator
 
 from winit_cli.lint.chain import Chain, Layer
+from winit_cli.lint.expectation import LEAST
 from winit_cli.lint.filled import Filled
 from winit_cli.lint.prediction import Prediction
 from winit_cli.lint.steps import SURE, grown_in_time, lost_in_time
 from winit_cli.lint.subject import Found, Label
-from winit_cli.lint.words import std_text, times
+from winit_cli.lint.words import std_text
 from winit_cli.probe import advice
 from winit_cli.probe.criteria import BACKWARD_GROWN, FADED, FORWARD_GROWN, SATURATED
 
@@ -27,11 +28,11 @@ def std_too_small(label: Label) -> Iterator[Found]:
     last = len(chain.hidden)
     if last and (size := math.sqrt(found.squares[last - 1][1])) < FADED / SURE:
         steady = size ** (1 / last)
-        reason = f"the signal shrinks {steady:.2g}x per layer, to {times(size)} the input's size at layer {last}"
-        yield _found(label, chain, chain.hidden[-1].weight, reason, -math.log(size))
+        reason = f"the signal shrinks {steady:.2g}x per layer, to {advice.times(size)} the input's size at layer {last}"
+        yield _found(label, chain, chain.hidden[-1].weight, reason, -math.log(size or LEAST))
     elif (gradient := math.sqrt(found.gradients[0][1])) < FADED / SURE:
-        reason = f"{_steady(gradient, last)}, to {times(gradient)} the last layer's at layer 1"
-        yield _found(label, chain, chain.layers[min(1, last)].weight, reason, -math.log(gradient or 1e-300))
+        reason = f"{_steady(gradient, last)}, to {advice.times(gradient)} the last layer's at layer 1"
+        yield _found(label, chain, chain.layers[min(1, last)].weight, reason, -math.log(gradient or LEAST))
 
 
 def std_too_large(label: Label) -> Iterator[Found]:
@@ -52,12 +53,12 @@ def _too_large(chain: Chain, found: Prediction, sure: float) -> tuple[Layer, str
     size, depth = max((math.sqrt(low), depth) for depth, (low, _) in enumerate(found.squares, 1))
     if size > FORWARD_GROWN * sure:
         steady = f"the signal grows {size ** (1 / depth):.2g}x per layer"
-        text = f"{steady}, to {times(size)} the input's size at layer {depth}"
+        text = f"{steady}, to {advice.times(size)} the input's size at layer {depth}"
         return chain.layers[depth - 1], text, math.log(size)
     gradient = math.sqrt(found.gradients[0][0]) if found.gradients else 0.0
     if gradient > BACKWARD_GROWN * sure:
         text = f"small differences and gradients grow: {_steady(gradient, len(chain.hidden))}"
-        return chain.layers[1], f"{text}, to {times(gradient)} the last layer's at layer 1", math.log(gradient)
+        return chain.layers[1], f"{text}, to {advice.times(gradient)} the last layer's at layer 1", math.log(gradient)
     return None
 
 

@@ -10,16 +10,17 @@ import math
 import statistics
 from collections.abc import Iterator
 
-from winit_cli.lint.expectation import expectation, saturated
+from winit_cli.lint.expectation import LEAST, expectation, saturated
 from winit_cli.lint.recurrence import Recurrence, recurrence_of, squares_of
 from winit_cli.lint.subject import Found, Label
-from winit_cli.lint.words import std_text, times
+from winit_cli.lint.words import std_text
+from winit_cli.probe import advice
 from winit_cli.probe.criteria import BACKWARD_GROWN, FADED, LOST, SATURATED
 
 SURE = 1.1  # how far beyond a limit, in proportion, an expectation must lie: networks of a few seeds scatter around it
 _CURES = {
-    "relu": "eye (Le et al. 2015), or orthogonal with gain: relu",
-    "tanh": "orthogonal, and smaller input weights, or use model: lstm or gru",
+    "relu": "recurrent: eye in the entry (Le et al. 2015), or recurrent: {scheme: orthogonal, gain: relu}",
+    "tanh": "recurrent: orthogonal in the entry and smaller input weights (input:), or model: lstm or gru",
 }
 
 
@@ -44,17 +45,17 @@ def _ends_of_time(label: Label, *, grown: bool) -> Iterator[Found]:
         yield Found(
             (label,),
             _path(label, found),
-            f"the gradient {how} {factor:.2g}x per time step on its way back, to {times(change)} the last step's at "
-            f"the first of {found.steps} ({std_text(found.weight)})",
-            f"give rnn.weight_hh* a rule of its own with {_CURES[label.activation or '']}",
+            f"the gradient {how} {factor:.2g}x per time step on its way back, to {advice.times(change)} the last "
+            f"step's at the first of {found.steps} ({std_text(found.weight)})",
+            _CURES[label.activation or ""],
             "warning" if grown or most < LOST else "note",
-            abs(lags * math.log(factor)),
+            abs(math.log(change)),
         )
 
 
 def power(factor: float, steps: int) -> float:
     """``factor^steps``, within the range of numbers."""
-    return math.exp(max(-700.0, min(steps * math.log(factor), 700.0)))
+    return math.exp(max(-700.0, min(steps * math.log(max(factor, LEAST)), 700.0)))
 
 
 def factor_of(label: Label, found: Recurrence) -> float:
@@ -80,5 +81,5 @@ def _flat(label: Label) -> list[Found]:
         return []
     what = "units" if name == "rnn" else "gates"
     reason = f"{share:.0%} of the {what}' pre-activations lie where {activation} is flat ({std_text(found.weight)})"
-    cure = "orthogonal for rnn.weight_hh*, xavier_uniform for rnn.weight_ih*"
+    cure = "scheme: xavier_uniform with recurrent: orthogonal"
     return [Found((label,), _path(label, found), reason, cure, extent=share)]

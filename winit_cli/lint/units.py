@@ -51,8 +51,7 @@ def _stages(label: Label) -> list[list[Filled]]:
     found: dict[str, list[Filled]] = {}
     for filled in label.parameters:
         if filled.slot.kind in (*LAYERS, "bias"):
-            layer = filled.slot.local.rpartition("_")[2] if filled.slot.kind == "recurrent" else ""
-            layer = filled.slot.local.rpartition("_")[2] if filled.name.startswith("rnn.") else layer
+            layer = filled.slot.local.rpartition("_")[2] if filled.name.startswith("rnn.") else ""
             found.setdefault(filled.name.rpartition(".")[0] + layer, []).append(filled)
     return [sorted(stage, key=lambda filled: filled.slot.kind == "bias") for stage in found.values()]
 

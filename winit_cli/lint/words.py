@@ -6,11 +6,6 @@ from winit_cli.lint.filled import Filled
 from winit_cli.theory.moments import fans
 
 
-def times(ratio: float) -> str:
-    """``3e-05 of``, ``4e+09 times``."""
-    return f"{ratio:.1g} of" if ratio < 1 else f"{ratio:.1g} times"
-
-
 def std_text(filled: Filled) -> str:
     """``std 0.001 at fan_in 100``."""
     fan_in = fans(filled.slot.block_shape)[0]

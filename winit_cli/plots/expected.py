@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 
 from winit_cli.plots.signals import Signals
-from winit_cli.stats import split_label
+from winit_cli.stats import split_label, varied_model
 from winit_cli.theory import prediction
-from winit_cli.theory.activations import ACTIVATIONS
 from winit_cli.theory.prediction import Scales, Written
 
 
@@ -46,7 +44,8 @@ def expected(signals: Signals, label: str) -> Expected | None:
     """What theory says of a label; None where it says nothing: for all but plain multilayer perceptrons, and where the
     mean of weights is not 0."""
     variant = split_label(label)[1]
-    activation, of_input = _activation(signals.config, variant), _of_input(signals, variant)
+    activation = prediction.plain_activation(varied_model(signals.config, variant))
+    of_input = _of_input(signals, variant)
     paths = list(signals.of(label, "pre_mean_square")["layer"])
     mine = signals.init[signals.init["label"] == label].drop_duplicates("param")
     written = {str(row.param): cast(Written, row) for row in mine.itertuples()}
@@ -54,15 +53,6 @@ def expected(signals: Signals, label: str) -> Expected | None:
     if activation is None or layers is None or math.isnan(of_input):
         return None
     return Expected(activation, layers, prediction.predicted_squares(activation, layers, of_input))
-
-
-def _activation(config: Mapping[str, Any], variant: str) -> str | None:
-    """The activation of a plain multilayer perceptron; None for other models."""
-    model = dict(config.get("model", {}))
-    varied = dict(part.split("=", 1) for part in variant.split(",") if "=" in part)
-    model |= {key: varied[key] for key in ("activation", "norm") if f"model.{key}" in config.get("vary", {})}
-    is_plain = model.get("name") == "mlp" and model.get("norm", "none") == "none"
-    return str(model["activation"]) if is_plain and model.get("activation") in ACTIVATIONS else None
 
 
 def _of_input(signals: Signals, variant: str) -> float:

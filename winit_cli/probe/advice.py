@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from winit_cli.schemes.slots import ROOT
 
 HEALTHY = (
     "signal and gradient keep their size and units differ: initialization is probably not the cause of a failure; "
     "look at the learning rate next, then at the data and its labels, then at the loss"
+)
+NO_GRADIENT = (
+    "the output is finite, but the gradient of its loss is not: look at the loss and at the targets, the weights are "
+    "not the cause"
 )
 NOT_OVER_TIME = "; how far gradients reach back in time was not measured"
 _GAIN_1 = "use gain 1, e.g. xavier_normal or orthogonal"
@@ -70,13 +76,13 @@ def over_time(path: str, recurrence: str, lag: int, change: float) -> str:
     scheme = "eye, the identity," if recurrence == "RNN_RELU" else "orthogonal"
     kept = f"{scheme} for the recurrent weights {weights}"
     use = _OPEN.get(recurrence, kept) if change < 1 else kept
-    return f"the gradient of the state {lag} steps back is {_times(change)} the last step's ({rate}){lost}: use {use}"
+    return f"the gradient of the state {lag} steps back is {times(change)} the last step's ({rate}){lost}: use {use}"
 
 
 def faint(lag: int, change: float) -> str:
     """What is said beside healthy of a gradient that comes back over ``lag`` steps small, but not lost."""
     return (
-        f"; what hangs on the first step may be slow to learn: its gradient is {_times(change)} that {lag} steps later"
+        f"; what hangs on the first step may be slow to learn: its gradient is {times(change)} that {lag} steps later"
     )
 
 
@@ -89,7 +95,7 @@ def forward(factor: float, first: int, end: int, change: float, start: int, grad
     """The signal's size changes from layer to layer: by ``factor`` each from ``first`` on, to ``change`` times that of
     ``start`` (0 the input) at depth ``end``, with a ``gradient`` at layer 1 in proportion to the last's."""
     how = "shrink" if change < 1 else "grow"
-    seen = f"activations {how} {factor:.2g}x per layer from layer {first} on; at depth {end} they are {_times(change)}"
+    seen = f"activations {how} {factor:.2g}x per layer from layer {first} on; at depth {end} they are {times(change)}"
     back = f", and {_first_gradient(gradient)}" if gradient == gradient else ""
     since = f"those of layer {start}" if start else "the input"
     return f"{seen} {since}{back}: {cure(activation)}"
@@ -103,11 +109,13 @@ def backward(factor: float, depth: int, change: float, activation: str) -> str:
 
 
 def _first_gradient(ratio: float) -> str:
-    return f"the gradient of layer 1 is {_times(ratio)} the last"
+    return f"the gradient of layer 1 is {times(ratio)} the last"
 
 
-def _times(ratio: float) -> str:
+def times(ratio: float) -> str:
     """``3e-5 of``, ``4e9 times``."""
+    if ratio == math.inf:
+        return "over 3e38 times"  # what single precision holds
     digits, _, power = f"{ratio:.0e}".partition("e")
     text = "0" if ratio == 0 else f"{digits}e{int(power)}" if power else digits
     return f"{text} of" if ratio < 1 else f"{text} times"

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from winit_cli.probe.measured import Measured, Place
 
+SIZES = ("pre_mean_square", "grad_norm")  # lags too: what is not a number there has overflowed
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -74,7 +76,7 @@ def chain_of(measured: Sequence[Measured]) -> Chain:
         by_path = {place.path: depth for depth, place in enumerate(one.places, 1)}
         for row in one.rows:
             if by_path.get(row.layer) == row.depth:
-                overflowed = row.metric == "pre_mean_square" and math.isnan(row.value)
+                overflowed = row.metric.startswith(SIZES) and math.isnan(row.value)
                 values.setdefault((row.depth, row.metric), []).append(math.inf if overflowed else row.value)
     medians = {key: _median(numbers) for key, numbers in values.items()}
     return Chain(first.places, math.sqrt(_median([one.input_mean_square for one in measured])), medians)
@@ -87,5 +89,5 @@ def _median(numbers: Sequence[float]) -> float:
 
 
 def ratio(a: float, b: float) -> float:
-    """a / b; NaN where b is 0."""
+    """a / b; NaN where b is 0, or both are infinite."""
     return a / b if b else math.nan

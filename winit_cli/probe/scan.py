@@ -17,7 +17,6 @@ from winit_cli.probe.trials import first_examples
 from winit_cli.probe.verdict import Verdict, judge
 from winit_cli.schemes.audit import InitRecord
 from winit_cli.theory import prediction
-from winit_cli.theory.activations import ACTIVATIONS
 from winit_cli.theory.meanfield import xi_c
 from winit_cli.theory.phase import REACH
 
@@ -91,10 +90,9 @@ def _ends(one: Measured) -> dict[str, float]:
 
 def _expected(trial: Trial, one: Measured, records: list[InitRecord]) -> dict[str, float]:
     model = trial.setting.experiment.model
-    activation = str(model.options.get("activation"))
+    activation = prediction.plain_activation({"name": model.name, **model.options})
     layers = prediction.network([place.path for place in one.places], {record.param: record for record in records})
-    is_plain = model.name == "mlp" and model.options["norm"] == "none" and activation in ACTIVATIONS
-    if not is_plain or layers is None or len(layers) < 2:
+    if activation is None or layers is None or len(layers) < 2:
         return {}
     squares = prediction.predicted_squares(activation, layers, one.input_mean_square)
     found = {

@@ -18,7 +18,7 @@ def judge(measured: Sequence[Measured]) -> Verdict:
     """The verdict on one label from its seeds."""
     chain = chain_of(measured)
     ills = _symmetric, _dead, _saturated, gates_saturated, growing_over_time, _exploding, _not_finite
-    for ill in (*ills, _vanishing, fading_over_time, _vanishing_gradient, _chaotic):
+    for ill in (*ills, _no_gradient, _vanishing, fading_over_time, _vanishing_gradient, _chaotic):
         found = ill(chain)
         if found is not None:
             return found
@@ -42,6 +42,13 @@ def _not_finite(chain: Chain) -> Verdict | None:
             text = advice.not_finite(depth, chain.activation)
             return Verdict("exploding", chain.place(depth).path, "pre_mean_square", square, text)
     return None
+
+
+def _no_gradient(chain: Chain) -> Verdict | None:
+    """The output is finite, the gradient of its loss is not."""
+    if chain.of(chain.head, "grad_norm") != math.inf:
+        return None
+    return Verdict("exploding", chain.place(chain.head).path, "grad_norm", math.inf, advice.NO_GRADIENT)
 
 
 def _dead(chain: Chain) -> Verdict | None:
@@ -94,7 +101,8 @@ def _forward(chain: Chain, verdict: str, end: int) -> Verdict:
 def _first(factors: dict[int, float], mean: float) -> int:
     """The first depth whose factor is as far from 1 as the root of the mean one, on the same side."""
     edge = math.sqrt(mean)
-    bad = (depth for depth, factor in factors.items() if (factor <= edge if mean < 1 else factor >= edge))
+    # what grows from 0, or beyond all numbers, has no factor
+    bad = (depth for depth, factor in factors.items() if (factor <= edge if mean < 1 else not factor < edge))
     return next(bad, min(factors))
 
 
@@ -116,8 +124,9 @@ def _chaotic(chain: Chain) -> Verdict | None:
 
 def _backward(chain: Chain, verdict: str) -> Verdict:
     """The gradient has changed on its way back to the first layer."""
-    seen = next((depth for depth in chain.hidden if chain.gradient(depth) > 0), chain.head)  # what has not underflowed
-    mean = chain.gradient(seen) ** (1 / (chain.head - seen)) if seen < chain.head else 0.0
+    # the first layer where it has neither underflowed nor overflowed
+    seen = next((depth for depth in chain.hidden if 0 < chain.gradient(depth) < math.inf), chain.head)
+    mean = chain.gradient(seen) ** (1 / (chain.head - seen)) if seen < chain.head else chain.gradient(1)
     norms = {depth: chain.of(depth, "grad_norm") for depth in (*chain.hidden, chain.head)}
     factors = {depth: norms[depth] / norms[depth + 1] if norms[depth + 1] else 0.0 for depth in chain.hidden}
     first = _first(factors, mean)

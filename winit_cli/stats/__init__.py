@@ -17,6 +17,7 @@ from winit_cli.stats.frames import (
     numbers_of,
     sign_of,
     split_label,
+    varied_model,
 )
 from winit_cli.stats.intervals import iqm, iqm_interval, mean, mean_interval, sd, wilson_interval
 from winit_cli.stats.layers import layer_means, width_slopes
@@ -67,6 +68,7 @@ __all__ = [
     "smallest_p",
     "split_label",
     "summarize",
+    "varied_model",
     "width_slopes",
     "wilson_interval",
     "with_learning",

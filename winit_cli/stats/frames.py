@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,17 @@ def split_label(label: str) -> tuple[str, str]:
     """A label and its variant: ``kaiming_normal@depth=22`` gives ``kaiming_normal`` and ``depth=22``."""
     found = _VARIANT.search(label)
     return (label[: found.start()], label[found.start() + 1 :]) if found else (label, "")
+
+
+def varied_model(config: Mapping[str, Any], variant: str) -> dict[str, Any]:
+    """The model of a variant: that of the config, with what ``vary:`` changes in it."""
+    model, chosen = dict(config.get("model", {})), variant.split(",")
+    for key, values in config.get("vary", {}).items():
+        section, _, option = key.partition(".")
+        mine = [value for value in values if f"{option}={value}" in chosen]
+        if section == "model" and mine:
+            model[option] = mine[0]
+    return model
 
 
 def by_variant(labels: Sequence[str]) -> dict[str, list[str]]:

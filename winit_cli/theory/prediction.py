@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from winit_cli.theory import scale_free
-from winit_cli.theory.activations import check_activation
+from winit_cli.theory.activations import ACTIVATIONS, check_activation
 from winit_cli.theory.maps import correlation_map, mean_power_of_slope, mean_square
 from winit_cli.theory.scale_free import SLOPES
 
@@ -28,6 +28,14 @@ class Scales:
 
     sigma_w2: float
     sigma_b2: float = 0.0
+
+
+def plain_activation(model: Mapping[str, Any]) -> str | None:
+    """The activation of a model, as in the YAML, that these predictions hold for: a multilayer perceptron without norm
+    layers; None for all others."""
+    activation = model.get("activation", "relu")
+    is_plain = model.get("name") == "mlp" and model.get("norm", "none") == "none" and activation in ACTIVATIONS
+    return str(activation) if is_plain else None
 
 
 def predicted_squares(activation: str, layers: Sequence[Scales], of_input: float) -> list[float]:

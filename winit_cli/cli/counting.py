@@ -15,7 +15,7 @@ T = TypeVar("T")
 EVERY_SECONDS = 10.0  # between two lines where there is no bar
 
 
-def counted(things: Sequence[T], terminal: Terminal, what: str) -> Iterator[T]:
+def told(things: Sequence[T], terminal: Terminal, what: str) -> Iterator[T]:
     """The things, one by one: a bar in a terminal, elsewhere a line now and then."""
     console = terminal.err
     if terminal.quiet or not console.is_terminal:
