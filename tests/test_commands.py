@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import runs, tables, winit, winit_json, write
+from commands import refused, runs, tables, winit, winit_json, write
 
 from winit_cli.cli.sources import packaged
+from winit_cli.schemes import FAMILIES, SCHEMES
 
 
 @pytest.fixture(autouse=True)
@@ -138,6 +139,38 @@ def test_check_writes_nothing_and_says_how_large_the_job_is() -> None:
     assert not Path("results").exists()
     winit("run", "c.yaml")
     assert winit_json("check", "c.yaml", "-s", "seeds=5")["already_trained"] == 4
+
+
+def test_schemes_are_listed_family_by_family() -> None:
+    said = winit("list", "schemes").stdout
+    places = [said.index(f"\n{family}\n") for family in FAMILIES[1:]]
+    assert said.startswith(f"{FAMILIES[0]}\n") and places == sorted(places)
+    assert [line.split()[0] for line in said.splitlines() if line.split()[:1] and line.split()[0] in SCHEMES] == [
+        *SCHEMES
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "some", "others"),
+    [
+        (
+            "conv",
+            ["dirac", "delta_orthogonal", "xavier_uniform", "normal"],
+            ["eye", "sparse", "chrono", "looks_linear"],
+        ),
+        ("recurrent", ["chrono", "forget_bias", "identity_recurrent", "orthogonal"], ["dirac", "bias_prior"]),
+        ("linear", ["eye", "bias_prior", "looks_linear", "zero"], ["dirac", "chrono"]),
+        ("embedding", ["normal", "sparse"], ["bias_prior", "forget_bias"]),
+    ],
+)
+def test_schemes_are_listed_by_kind_of_layer(kind: str, some: list[str], others: list[str]) -> None:
+    names = [row["name"] for row in winit_json("list", "schemes", "--layers", kind)]
+    assert set(some) <= set(names) and not set(others) & set(names)
+
+
+def test_what_cannot_be_listed_by_layers_is_refused() -> None:
+    assert "no such kind of layer; did you mean 'conv'?" in refused("list", "schemes", "--layers", "convs")
+    assert "--layers is for winit list schemes" in refused("list", "models", "--layers", "conv")
 
 
 def test_list_runs_newest_first() -> None:

@@ -176,6 +176,14 @@ def test_impossible_priors_are_refused(prior: object, message: str) -> None:
         init(nn.Sequential(nn.Linear(4, 3)), "bias_prior", prior=prior)
 
 
+@pytest.mark.parametrize("prior", [-0.1, [1.0], [0.5, -0.5], []])
+def test_of_a_number_or_a_list_the_fault_of_what_is_given_is_told(prior: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        init(nn.Sequential(nn.Linear(4, 3)), "bias_prior", prior=prior)
+    said = str(caught.value).splitlines()
+    assert len(said) == 1 and "must be a" not in said[0].replace("must be above", "")
+
+
 def test_a_prior_needs_an_output_bias() -> None:
     with pytest.raises(ConfigError, match="'bias_prior' is for the biases of the head, and the model has none"):
         init(nn.Linear(4, 3, bias=False), "bias_prior")

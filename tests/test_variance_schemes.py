@@ -200,6 +200,12 @@ def test_sirens_sines_give_arcsines() -> None:
         assert (30 * model.layers[1](hidden)).std() > 5
 
 
+@pytest.mark.parametrize("omega_0", [0, -30, 1e-320])
+def test_impossible_frequencies_are_refused(omega_0: float) -> None:
+    with pytest.raises(ConfigError, match=r"omega_0: must be (above 0|at least 0\.001), got"):
+        init(nn.Linear(3, 3), "siren", omega_0=omega_0)
+
+
 def test_the_first_layer_of_a_siren_is_the_models_first() -> None:
     table = init(nn.Sequential(nn.Linear(4, 6), nn.Linear(6, 6), nn.Linear(6, 2)), "siren").set_index("param")
     assert table.loc["0.weight", "expected_std"] == pytest.approx(1 / 4 / math.sqrt(3))

@@ -33,13 +33,22 @@ def list_(
     results: Results = RESULTS,
     json: Json = False,
     no_color: NoColor = False,
+    layers: Annotated[
+        str | None,
+        typer.Option("--layers", metavar="KIND", help="Only schemes for linear, conv, recurrent, embedding."),
+    ] = None,
 ) -> None:
     """List the schemes, models, data sets, rules of winit check (lints) or runs there are."""
     found = _runs(results) if what is What.runs else _rows(what, plugin)
     terminal = Terminal(json, no_color=no_color)
+    if layers is not None:
+        found = _for_layers(found, what, layers)
     terminal.document(found)
     if not found:
         terminal.note(f"no runs under {results}; make one with: winit run mnist")
+        return
+    if what is What.schemes:
+        _print_families(terminal, found)
         return
     table = Table(box=box.SIMPLE_HEAD if terminal.out.is_terminal else None, pad_edge=False)
     for name in found[0]:
@@ -47,6 +56,33 @@ def list_(
     for row in found:
         table.add_row(*(escape(str(value)) for value in row.values()))
     terminal.print(table)
+
+
+def _for_layers(found: list[dict[str, Any]], what: What, kind: str) -> list[dict[str, Any]]:
+    from winit_cli.errors import UsageError, known
+    from winit_cli.schemes.kinds import LAYERS
+
+    if what is not What.schemes:
+        raise UsageError(f"--layers is for winit list schemes, not for winit list {what}")
+    if kind not in LAYERS:
+        raise UsageError(f"--layers {kind}: no such kind of layer; {known(kind, LAYERS)}")
+    return [row for row in found if kind in row["layers"].split(", ")]
+
+
+def _print_families(terminal: Terminal, schemes: list[dict[str, Any]]) -> None:
+    """Family by family, a line for each scheme; options and other names are in winit explain."""
+    width = max(len(row["name"]) for row in schemes)
+    for family in dict.fromkeys(row["family"] for row in schemes):
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column(width=width, overflow="fold")
+        table.add_column(overflow="fold")
+        for row in schemes:
+            if row["family"] == family:
+                table.add_row(escape(row["name"]), escape(row["summary"]))
+        terminal.print(f"[bold]{escape(family)}[/bold]")
+        terminal.print(table)
+        terminal.print("")
+    terminal.print("Formula, options and paper of one: winit explain NAME")
 
 
 def _rows(what: What, plugin: list[str]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -67,7 +67,7 @@ class Faults:
         try:
             return cls.model_validate(dict(value))
         except ValidationError as error:
-            for detail in error.errors():
+            for detail in _of_the_branch_meant(error.errors(), value):
                 # a list whose only value is at fault is too short as well
                 if detail["type"] != "too_short" or not detail["input"]:
                     self._detail(cls, detail, path)
@@ -111,6 +111,17 @@ def _elsewhere(name: str, kind: str) -> str | None:
 def dotted(path: Path_) -> str:
     """A path as it is written after ``-s``: ``schemes.0.gain``."""
     return ".".join(brief(str(part)) for part in path)
+
+
+def _of_the_branch_meant(details: Sequence[Any], value: Mapping[str, Any]) -> list[Any]:
+    """Without the branches of a union that are for another kind of value, where one branch finds more to say."""
+
+    def of_another_kind(detail: Any) -> bool:
+        whole = len(detail["loc"]) > 1 and detail["input"] is value.get(detail["loc"][0])
+        return whole and detail["type"].endswith(("_type", "_parsing"))
+
+    said = {detail["loc"][0] for detail in details if detail["loc"] and not of_another_kind(detail)}
+    return [detail for detail in details if not (of_another_kind(detail) and detail["loc"][0] in said)]
 
 
 def _without_union_branch(location: Path_, path: Path_) -> Path_:

@@ -38,8 +38,8 @@ class _Schemes(ModuleType):
     """This module, which can be called: importing it makes it the attribute ``winit.schemes``."""
 
     def __call__(self) -> DataFrame:
-        """All schemes: name, family, options, what they fill, one line about each, other names, formula, what they
-        keep constant, paper.
+        """All schemes: name, family, options, what they fill, in which layers, one line about each, other names,
+        formula, what they keep constant, paper.
 
         >>> import winit_cli as winit
         >>> winit.schemes().set_index("name").loc["kaiming_normal", "family"]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from torch import Generator, Tensor
 from torch.nn import init
 
@@ -22,6 +23,7 @@ from winit_cli.theory.critical import critical_sigma_w2
 from winit_cli.theory.moments import Moments, fans
 
 WALKED = ("linear", "relu", "crelu")
+Frequency = Annotated[PositiveNumber, Field(ge=0.001)]  # weights go with its inverse, which must stay a number
 
 
 def random_walk(tensor: Tensor, generator: Generator, *, activation: Activation = "auto") -> None:
@@ -65,7 +67,7 @@ def _is_critical(options: Mapping[str, Any]) -> str | None:
     return f"{activation} has no critical sigma_w2 at sigma_b2={sigma_b2}; see winit theory --activation {activation}"
 
 
-def siren(slot: Slot, *, omega_0: PositiveNumber = OMEGA_0) -> Use:
+def siren(slot: Slot, *, omega_0: Frequency = OMEGA_0) -> Use:
     """Weights by place; biases as torch has them, which the authors leave alone."""
     if slot.kind == "bias":
         return Use("pytorch_default")

@@ -49,8 +49,7 @@ def _write_centre(tensor: Tensor, matrix: Tensor) -> None:
 def _constant(rows: int, c: Constant) -> float:
     """2^(-m/2) as in the authors' code, or 2^(-(m-1)/2) as printed in the paper; 2^m is the least that holds rows."""
     m = (rows - 1).bit_length()
-    exponent: int = m if c == "code" else m - 1
-    return math.pow(2, -exponent / 2)
+    return math.pow(2, -(m if c == "code" else m - 1) / 2)
 
 
 def _hadamard(rows: int, columns: int) -> Tensor:
@@ -162,6 +161,7 @@ SCHEMES = (
         fits=lambda shape: shape[1] % 2 == 0,
         check=_needs_crelu,
         fills="weights of layers after a crelu, which have an even number of inputs",
+        only=("linear",),
         pitfalls=("Needs activation: crelu, which doubles the inputs of the next layer (model: mlp).",),
     ),
 )

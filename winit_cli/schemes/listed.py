@@ -17,6 +17,7 @@ def listed(schemes: Iterable[Scheme]) -> list[dict[str, Any]]:
             "family": row.family,
             "options": spelled_options(row.options),
             "fills": row.applies_to,
+            "layers": ", ".join(row.layers),
             "summary": row.summary,
             "aliases": ", ".join(row.aliases),
         }

@@ -68,6 +68,7 @@ SCHEMES = (
         moments=_logits,
         check=_add_up,
         fills="the biases of the head",
+        only=("linear", "conv"),
         pitfalls=(
             "One prior is for outputs that go through a sigmoid each; a softmax does not see a constant, so give it "
             "the frequencies of the classes: prior: [0.9, 0.1].",

@@ -107,6 +107,7 @@ SCHEMES = (
         fill=fill_forget_bias,
         moments=_forget_bias,
         fills="biases of LSTMs",
+        only=("recurrent",),
         pitfalls=(
             "torch adds bias_ih and bias_hh: writing 1 into both gives 2.",
             "A gate at value 1 keeps 73 % of the memory in a step: for lags of more than ten steps use chrono.",
@@ -125,6 +126,7 @@ SCHEMES = (
         fill=fill_chrono,
         moments=_chrono,
         fills="biases of LSTMs and GRUs",
+        only=("recurrent",),
         pitfalls=(
             "t_max is the longest lag that matters, at most the length of the sequences.",
             "Set in bias_ih, with 0 in bias_hh, which torch adds.",
@@ -145,6 +147,7 @@ SCHEMES = (
         moments=_identity,
         dims=(2, 2),
         fills="recurrent weights of plain recurrent layers",
+        only=("recurrent",),
         pitfalls=(
             "Made for model: rnn with nonlinearity: relu; with tanh the state shrinks.",
             "Clip gradients (train.clip_norm): a step along the identity changes all time steps.",

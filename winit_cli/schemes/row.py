@@ -49,8 +49,9 @@ class Scheme:
     recurrent weight, or one group of a grouped convolution. ``moments(shape, **options)`` says what to
     expect of it. The options are the keyword-only parameters of ``fill``, named as torch names them.
     ``dims`` bounds the number of dimensions of a block that it can fill, ``fits(shape)`` asks for more, and ``fills``
-    says in words what that is. ``check(options)`` returns what is wrong with options that are valid one by one. With
-    ``own_biases`` the biases beside its weights are its own matter, and not zero.
+    says in words what that is; ``only`` names the kinds of layers that it is for where the shape does not tell.
+    ``check(options)`` returns what is wrong with options that are valid one by one. With ``own_biases`` the biases
+    beside its weights are its own matter, and not zero.
 
     A scheme that treats parameters differently has ``choose(slot, **options)``, which returns the ``Use`` that fills
     the slot; the options are then those of ``choose``. Where that names the scheme itself, its own ``fill`` is called
@@ -78,6 +79,7 @@ class Scheme:
     choose: Callable[..., Use] | None = None
     fits: Callable[[Sequence[int]], bool] = lambda shape: True
     fills: str = ""
+    only: tuple[str, ...] = ()
     source: str = ""
 
     @property
@@ -110,6 +112,13 @@ class Scheme:
             (3, 5): "conv weights",
         }
         return self.fills or names.get(self.dims, f"parameters of {self.dims[0]} to {self.dims[1]} dimensions")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The kinds of layers that it can fill a parameter of."""
+        dims = {"linear": (2, 2), "conv": (3, 5), "recurrent": (2, 2), "embedding": (2, 2)}
+        low, high = self.dims
+        return self.only or tuple(kind for kind, (least, most) in dims.items() if low <= most and least <= high)
 
     def can_fill(self, shape: Sequence[int]) -> bool:
         """Whether a block of this shape is something it can fill."""
