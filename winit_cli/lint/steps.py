@@ -17,6 +17,7 @@ from winit_cli.lint.words import std_text, times
 from winit_cli.probe.criteria import BACKWARD_GROWN, FADED, LOST, SATURATED
 
 SURE = 1.1  # how far beyond a limit, in proportion, an expectation must lie: networks of a few seeds scatter around it
+LEAST = 1e-300  # stands for 0 where logarithms are taken
 _CURES = {
     "relu": "recurrent: eye in the entry (Le et al. 2015), or recurrent: {scheme: orthogonal, gain: relu}",
     "tanh": "recurrent: orthogonal in the entry and smaller input weights (input:), or model: lstm or gru",
@@ -48,13 +49,13 @@ def _ends_of_time(label: Label, *, grown: bool) -> Iterator[Found]:
             f"the first of {found.steps} ({std_text(found.weight)})",
             _CURES[label.activation or ""],
             "warning" if grown or most < LOST else "note",
-            abs(lags * math.log(factor)),
+            abs(lags * math.log(factor or LEAST)),
         )
 
 
 def power(factor: float, steps: int) -> float:
     """``factor^steps``, within the range of numbers."""
-    return math.exp(max(-700.0, min(steps * math.log(factor), 700.0)))
+    return math.exp(max(-700.0, min(steps * math.log(factor or LEAST), 700.0)))
 
 
 def factor_of(label: Label, found: Recurrence) -> float:
