@@ -39,6 +39,11 @@ class Layer:
         return fans(self.weight.slot.block_shape)[0]
 
     @property
+    def is_conv(self) -> bool:
+        """Whether its units lie at every position of an image."""
+        return self.weight.slot.kind == "conv"
+
+    @property
     def units(self) -> int:
         """How many there are, channels of a convolution."""
         return self.weight.slot.shape[0]

@@ -19,17 +19,33 @@ from winit_cli.theory.finite_width import log_normal, spread
 from winit_cli.theory.scale_free import SLOPES
 
 Bounds = tuple[float, float]
+UNEVEN = 0.25  # of the mean square of an image, what most of its positions have
 
 
 @dataclass(frozen=True)
 class Prediction:
     """Layer by layer, the head last: ``squares`` are the mean squares of pre-activations in proportion to the input's;
     ``saturated`` the least shares of units that begin where the activation is flat; ``gradients`` the squared norms of
-    ``dL/dz`` in proportion to the head's, empty where nothing is expected of them."""
+    ``dL/dz`` in proportion to the head's, empty where nothing is expected of them. ``scatter`` is what most networks
+    have in proportion to what is expected, by the number of layers between."""
 
     squares: tuple[Bounds, ...]
     saturated: tuple[float, ...]
     gradients: tuple[Bounds, ...]
+    scatter: tuple[Bounds, ...]
+
+    def size(self, depth: int) -> Bounds:
+        """Between which the signal's size lies in most networks, in proportion to the input's."""
+        return _roots(self.squares[depth - 1], self.scatter[depth - 1])
+
+    @property
+    def gradient(self) -> Bounds:
+        """The same of the first layer's gradient in proportion to the last's."""
+        return _roots(self.gradients[0], self.scatter[-1])
+
+
+def _roots(squares: Bounds, scatter: Bounds) -> Bounds:
+    return math.sqrt(squares[0] * scatter[0]), math.sqrt(squares[1] * scatter[1])
 
 
 def is_drawn(chain: Chain) -> bool:
@@ -59,15 +75,11 @@ def predict(chain: Chain, of_input: float, examples: Bounds) -> Prediction:
         v = _times(_scaled(layer, kept), 1, std**2)
         variances.append(v)
         squares.append(_times(v, 1 / of_input, shift**2 / of_input))
-    typical = _typical(chain)
-    return Prediction(
-        tuple((low * factor, high) for (low, high), factor in zip(squares, typical, strict=True)),
-        tuple(
-            saturated(chain.activation, _shift(layer), low)
-            for layer, (low, _) in zip(chain.layers, variances, strict=True)
-        ),
-        tuple(_gradients(chain, variances)),
+    shares = (
+        saturated(chain.activation, _shift(layer), low * UNEVEN if layer.is_conv else low)
+        for layer, (low, _) in zip(chain.layers, variances, strict=True)
     )
+    return Prediction(tuple(squares), tuple(shares), tuple(_gradients(chain, variances)), tuple(_scatter(chain)))
 
 
 def _spread(chain: Chain, examples: Bounds) -> Bounds:
@@ -101,14 +113,15 @@ def _scaled(layer: Layer, kept: Bounds) -> Bounds:
     return low * layer.inside, high
 
 
-def _typical(chain: Chain) -> list[float]:
-    """The median over nets in proportion to the mean, layer by layer: lengths are nearly log-normal, and most nets lie
-    below the mean, the further the narrower and deeper they are (Hanin & Nica 2018, arXiv:1812.05994)."""
-    if chain.activation not in SLOPES:
-        return [1.0] * len(chain.layers)
-    widths = [layer.units for layer in chain.layers]
-    slope = SLOPES[chain.activation]
-    return [math.exp(log_normal(widths[:depth], slope)[0]) for depth in range(len(widths))]
+def _scatter(chain: Chain) -> list[Bounds]:
+    """What most nets have in proportion to the mean over nets, layer by layer: lengths are nearly log-normal with mean
+    -beta / 2 and variance beta, which grows with depth over width (Hanin & Nica 2018, arXiv:1812.05994); bounded
+    activations keep them together."""
+    if chain.activation in BOUNDED:
+        return [(1.0, 1.0)] * len(chain.layers)
+    widths, slope = [layer.units for layer in chain.layers], SLOPES.get(chain.activation, 0.0)
+    laws = [log_normal(widths[:depth], slope) for depth in range(len(widths))]
+    return [(math.exp(mean - math.sqrt(var)), math.exp(max(0.0, mean + math.sqrt(var)))) for mean, var in laws]
 
 
 def _gradients(chain: Chain, variances: list[Bounds]) -> list[Bounds]:
@@ -118,8 +131,7 @@ def _gradients(chain: Chain, variances: list[Bounds]) -> list[Bounds]:
         slopes = _pooled_slopes(chain.activation, layer.pool, _shift(before), variances[depth - 1])
         low, high = _scaled(layer, slopes)
         found.append((found[-1][0] * low, found[-1][1] * high))
-    typical = reversed(_typical(chain))
-    return [(low * factor, high) for (low, high), factor in zip(found, typical, strict=True)][::-1]
+    return found[::-1]
 
 
 def _pooled(activation: str, pool: Pool, shift: float, variances: Bounds) -> Bounds:

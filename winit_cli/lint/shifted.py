@@ -23,7 +23,7 @@ def predict_shifted(chain: Chain, square: float, means: Sequence[float]) -> Pred
     layers = list(zip(*paths, strict=True))
     grown = [statistics.mean(shift**2 + v for shift, v in layer) / square for layer in layers]
     shares = [statistics.mean(saturated(chain.activation, *law) for law in layer) for layer in layers]
-    return Prediction(tuple((one, one) for one in grown), tuple(shares), ())
+    return Prediction(tuple((one, one) for one in grown), tuple(shares), (), ((1.0, 1.0),) * len(grown))
 
 
 def _path(chain: Chain, mean: float, square: float) -> Iterator[tuple[float, float]]:

@@ -26,11 +26,13 @@ def std_too_small(label: Label) -> Iterator[Found]:
     if chain is None or found is None or not found.gradients or _too_large(chain, found, 1 / SURE):
         return
     last = len(chain.hidden)
-    if last and (size := math.sqrt(found.squares[last - 1][1])) < FADED / SURE:
+    if last and found.size(last)[1] < FADED / SURE:
+        size = math.sqrt(found.squares[last - 1][1])
         steady = size ** (1 / last)
         reason = f"the signal shrinks {steady:.2g}x per layer, to {advice.times(size)} the input's size at layer {last}"
         yield _found(label, chain, chain.hidden[-1].weight, reason, -math.log(size or LEAST))
-    elif (gradient := math.sqrt(found.gradients[0][1])) < FADED / SURE:
+    elif found.gradient[1] < FADED / SURE:
+        gradient = math.sqrt(found.gradients[0][1])
         reason = f"{_steady(gradient, last)}, to {advice.times(gradient)} the last layer's at layer 1"
         yield _found(label, chain, chain.layers[min(1, last)].weight, reason, -math.log(gradient or LEAST))
 
@@ -50,13 +52,14 @@ def _too_large(chain: Chain, found: Prediction, sure: float) -> tuple[Layer, str
         if share >= SATURATED * sure:
             text = f"{share:.0%} of the pre-activations of layer {depth} lie where {chain.activation} is flat"
             return layer, text, share
-    size, depth = max((math.sqrt(low), depth) for depth, (low, _) in enumerate(found.squares, 1))
-    if size > FORWARD_GROWN * sure:
+    least, depth = max((found.size(depth)[0], depth) for depth in range(1, len(chain.layers) + 1))
+    if least > FORWARD_GROWN * sure:
+        size = math.sqrt(found.squares[depth - 1][0])
         steady = f"the signal grows {size ** (1 / depth):.2g}x per layer"
         text = f"{steady}, to {advice.times(size)} the input's size at layer {depth}"
         return chain.layers[depth - 1], text, math.log(size)
-    gradient = math.sqrt(found.gradients[0][0]) if found.gradients else 0.0
-    if gradient > BACKWARD_GROWN * sure:
+    if found.gradients and found.gradient[0] > BACKWARD_GROWN * sure:
+        gradient = math.sqrt(found.gradients[0][0])
         text = f"small differences and gradients grow: {_steady(gradient, len(chain.hidden))}"
         return chain.layers[1], f"{text}, to {advice.times(gradient)} the last layer's at layer 1", math.log(gradient)
     return None

@@ -49,7 +49,7 @@ def _ends_of_time(label: Label, *, grown: bool) -> Iterator[Found]:
             f"step's at the first of {found.steps} ({std_text(found.weight)})",
             _CURES[label.activation or ""],
             "warning" if grown or most < LOST else "note",
-            abs(math.log(change)),
+            abs(lags * math.log(factor or LEAST)),
         )
 
 
