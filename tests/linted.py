@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from small import plan_of
 
+from winit_cli.errors import ConfigError
 from winit_cli.lint.check import Checked, check_plan
 from winit_cli.lint.finding import Finding
 
@@ -37,6 +39,16 @@ def found(rule: str, *settings: str, text: str = MLP) -> list[Finding]:
 def of(scheme: Any, rule: str, *settings: str) -> list[Finding]:
     """What one rule finds of one entry of ``schemes:``."""
     return found(rule, f"schemes=[{json.dumps(scheme)}]", *settings)
+
+
+def fitting(entries: Sequence[dict[str, Any]], *settings: str) -> list[dict[str, Any]]:
+    """The entries that fit a model: some schemes are for layers that it has not."""
+    found = []
+    for entry in entries:
+        with contextlib.suppress(ConfigError):
+            plan_of(f"schemes=[{json.dumps(entry)}]", *settings, text=MLP)
+            found.append(entry)
+    return found
 
 
 def warned(result: Checked, rules: Sequence[str]) -> dict[str, set[str]]:

@@ -105,3 +105,18 @@ def test_a_long_call_is_broken() -> None:
     assert (
         "    nn.init.kaiming_uniform_(\n        gate, a=0.0, mode='fan_out', nonlinearity='leaky_relu'\n    )\n" in code
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "options"),
+    [
+        ("kaiming_uniform", "rnn:128x256", {"a": 5**0.5}),
+        ("kaiming_uniform", "lstm:128x256", {"a": 5**0.5, "mode": "fan_out"}),
+        ("delta_orthogonal", "conv3d:2x6x3", {}),
+        ("delta_orthogonal", "conv:16x32x3,groups=4", {"gain": 1.3}),
+    ],
+)
+def test_no_line_of_code_is_wider_than_a_terminal(name: str, layer: str, options: dict[str, Any]) -> None:
+    code = explained(name, layer, **options)["code"]
+    assert max(map(len, code.splitlines())) <= 80
+    exec(code, {})

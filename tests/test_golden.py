@@ -8,6 +8,8 @@ import golden
 import pytest
 from zoo import CASES, IDS
 
+from winit_cli.setting import FORMAT
+
 
 @pytest.fixture(scope="module")
 def record() -> dict[str, dict[str, object]]:
@@ -21,6 +23,11 @@ def record() -> dict[str, dict[str, object]]:
 @pytest.fixture(scope="module")
 def measured() -> dict[str, dict[str, object]]:
     return golden.measured()
+
+
+def test_values_are_recorded_for_the_format_of_identities() -> None:
+    """Other values under one format would let a run mix trials of two versions."""
+    assert json.loads(golden.FILE.read_text(encoding="utf-8"))["format"] == FORMAT
 
 
 @pytest.mark.parametrize(

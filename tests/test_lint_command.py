@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 from commands import refused, refused_with, runs, winit, winit_json, write
-from linted import IMAGES, LSTM, MLP, SEQUENCES, checked
+from linted import IMAGES, LSTM, MLP, SEQUENCES, checked, fitting
 from own import write_files
 from zoo import CASES
 
@@ -201,8 +201,10 @@ def test_the_rules_are_listed_and_known_by_name() -> None:
 )
 def test_every_scheme_is_looked_at_on_every_model(model: tuple[str, ...]) -> None:
     entries = [{"scheme": name, "label": f"{i} {name}", "fallback": "zeros", **o} for i, (name, o) in enumerate(CASES)]
-    made = checked(f"schemes={json.dumps(entries)}", "seeds=12", *model, text=MLP)
-    names = {str(entry["label"]) for entry in entries}
+    mine = fitting(entries, *model)
+    assert len(mine) > 20
+    made = checked(f"schemes={json.dumps(mine)}", "seeds=12", *model, text=MLP)
+    names = {str(entry["label"]) for entry in mine}
     for one in made.findings:
         assert set(one.labels) <= names and one.places and one.rule in LINTS
         assert len(one.reason) < 250 and len(one.cure) < 120 and "nan" not in one.reason

@@ -102,15 +102,6 @@ def test_stacked_equals_serial_in_single_precision(model: str) -> None:
     check_parity(plan_of("engine=stacked", schemes, TRAINED["sgd"], *MODELS[model]), SINGLE, batched=False)
 
 
-@pytest.mark.usefixtures("double")
-def test_sine_nets_agree() -> None:
-    """From their own start and in small steps, as a sine of 30 z makes rounding grow 30-fold a layer and a step."""
-    train = "train={lr: [0.0001, 0.0002], batch_size: 8, steps: 4}"
-    model = "model={name: mlp, width: 6, depth: 2, activation: sine}"
-    plan = plan_of("engine=stacked", "schemes=[siren, keras_default]", train, model)
-    check_parity(in_double(plan), DOUBLE, batched=False)
-
-
 def in_double(plan: Plan) -> Plan:
     """The plan with its data in double precision."""
     data = plan.settings[0].dataset

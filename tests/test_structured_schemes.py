@@ -44,7 +44,7 @@ def test_orthogonal_in_every_type_of_numbers(shape: tuple[int, ...], dtype: torc
 @pytest.mark.parametrize("shape", [(6, 4, 3), (4, 6, 5, 3), (7, 7, 3, 3), (5, 2, 3, 1, 2), (3, 3, 4, 4)])
 def test_delta_orthogonal_is_an_orthogonal_matrix_in_the_middle(shape: tuple[int, ...], dtype: torch.dtype) -> None:
     kernel = _filled("delta_orthogonal", shape, dtype, gain=1.5)
-    middle = kernel[(..., *(size // 2 for size in shape[2:]))]
+    middle = kernel[(..., *((size - 1) // 2 for size in shape[2:]))]
     gram = _gram(middle) / 1.5**2
     torch.testing.assert_close(gram, torch.eye(len(gram), dtype=torch.float64), atol=DTYPES[dtype], rtol=0)
     assert int((kernel != 0).sum()) == int((middle != 0).sum()) > 0
@@ -71,19 +71,37 @@ def test_a_plainly_orthogonal_kernel_does_not_keep_lengths() -> None:
         assert abs(float(conv(x).norm() / x.norm()) - 1) > 0.01
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+@pytest.mark.parametrize(("scheme", "scale"), [("zero", 1.0), ("delta_orthogonal", 0.7)])
+@pytest.mark.parametrize("kernel", [2, 3, 4])
+def test_under_same_padding_a_pixel_sees_itself_alone(kernel: int, scheme: str, scale: float) -> None:
+    """An even kernel has its centre at (k - 1) // 2, as JAX and TensorFlow take it: same padding adds more behind."""
+    conv = nn.Conv2d(4, 4, kernel, padding="same", dtype=torch.float64)
+    init(conv, scheme, **({} if scheme == "zero" else {"gain": scale}))
+    x = torch.randn(2, 4, 5, 6, dtype=torch.float64, generator=generator("x"))
+    with torch.no_grad():
+        torch.testing.assert_close(conv(x).norm(dim=1), scale * x.norm(dim=1))
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("c", ["code", "paper"])
 @pytest.mark.parametrize("shape", [(5, 5), (3, 8), (8, 3), (20, 7), (33, 32), (1, 4), (2, 1), (6, 4, 3), (4, 6, 3, 3)])
-def test_zero_is_an_identity_or_the_corner_of_a_hadamard_matrix(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+def test_zero_is_an_identity_or_the_corner_of_a_hadamard_matrix(
+    shape: tuple[int, ...], c: str, dtype: torch.dtype
+) -> None:
     rows, columns = shape[:2]
-    order = 2 ** math.ceil(math.log2(rows))
+    m = math.ceil(math.log2(rows))
     wanted = torch.eye(rows, columns, dtype=torch.float64)
     if rows > columns:
-        wanted = torch.from_numpy(hadamard(order))[:rows, :columns].double() / math.sqrt(order)
-    weight = _filled("zero", shape, dtype).double()
-    middle = weight[(..., *(size // 2 for size in shape[2:]))]
+        printed = 2 ** (-(m - 1) / 2)  # Algorithm 1; the authors' code divides by 2 ** (m / 2)
+        wanted = torch.from_numpy(hadamard(2**m))[:rows, :columns].double() * (
+            printed if c == "paper" else 2 ** (-m / 2)
+        )
+    weight = _filled("zero", shape, dtype, c=c).double()
+    middle = weight[(..., *((size - 1) // 2 for size in shape[2:]))]
     torch.testing.assert_close(middle, wanted, atol=DTYPES[dtype], rtol=0)
     assert float(weight.abs().sum()) == pytest.approx(float(middle.abs().sum()))
-    moments = SCHEMES["zero"].moments(shape)
+    moments = SCHEMES["zero"].moments(shape, c=c)
     assert weight.mean() == pytest.approx(moments.mean, abs=DTYPES[dtype])
     assert weight.std(correction=0) == pytest.approx(moments.std, abs=DTYPES[dtype])
 

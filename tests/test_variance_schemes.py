@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -19,8 +20,10 @@ from winit_cli.models.activations import sine
 from winit_cli.rng import generator
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.frameworks import TRUNCATED_STD
+from winit_cli.theory.activations import ACTIVATIONS
 from winit_cli.theory.critical import critical_sigma_w2
 from winit_cli.theory.finite_width import relu_log_moments
+from winit_cli.theory.maps import variance_slope
 
 SHAPES = ((300, 200), (64, 16, 5, 5), (128, 30, 7), (33, 257))
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
@@ -89,12 +92,20 @@ def _filled_by_torch(shape: tuple[int, ...]) -> torch.Tensor:
     return nn.init.kaiming_uniform_(tensor, a=1, generator=generator(0, "caffe2_xavier"))
 
 
-@pytest.mark.parametrize("width", [10, 20, 64, 100, 500])
-def test_the_random_walk_has_no_drift_at_any_width(width: int) -> None:
-    """The mean of the logarithm of a layer's factor is 0; kaiming's gain would make it about -2.5 / width."""
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 6, 7, 8, 9, 10, 12, 20, 64, 100, 500])
+def test_the_random_walk_has_no_drift(width: int) -> None:
+    """The mean of the logarithm of a layer's factor is 0; kaiming's gain would make it about -2.5 / width.
+
+    For relu to 5 % from 9 units on; the authors' fit leaves a seventh at most below that, and 7 % of growth at 6.
+    """
     relu = 2 * math.log(SCHEMES["random_walk"].moments((width, width), activation="relu").gain / math.sqrt(2))
     kaiming_drift, _ = relu_log_moments([width])
-    assert abs(relu + kaiming_drift) < max(0.07 * abs(kaiming_drift), 2e-4)
+    rest = relu + kaiming_drift
+    assert abs(rest) < (0.05 * abs(kaiming_drift) if width >= 9 else 1 / 7)
+    if width == 6:
+        assert math.exp(rest / 2) == pytest.approx(1.07, abs=0.005)
+    if width < 9:
+        return
     linear = 2 * math.log(SCHEMES["random_walk"].moments((width, width), activation="linear").gain)
     drift = float(torch.digamma(torch.tensor(width / 2, dtype=torch.float64))) + math.log(2 / width)
     assert abs(linear + drift) < 0.1 * abs(drift)
@@ -145,18 +156,41 @@ def test_a_model_without_a_named_activation_asks_for_one() -> None:
         init(nn.Linear(3, 3), "edge_of_chaos")
 
 
-def test_sirens_layers_get_unit_normals_and_give_arcsines() -> None:
-    """Theorem 1.8: what enters every sine after the first is N(0, 1), what leaves it nearly arcsine-distributed."""
+@pytest.mark.parametrize(
+    ("bias", "width", "std"),
+    [("zeros", 256, 0.893), ("default", 100, 2.0), ("default", 256, 1.469), ("default", 1024, 1.097)],
+)
+def test_sirens_layers_get_normals_of_one_variance(bias: str, width: int, std: float) -> None:
+    """What enters a sine has the fixed point ``q = 2 E[sin^2] + 300 / width = 1 - exp(-2 q) + 300 / width``.
+
+    The first part is the weights', which the paper's theorem 1.8 rounds up to 1 by E[sin^2] = 1/2 of an arcsine
+    distribution; the second is that of torch's biases, which the authors' code leaves.
+    """
+    added, nets = 300 / width if bias == "default" else 0, 6
+    assert std**2 == pytest.approx(-math.expm1(-2 * std**2) + added, rel=3e-3)
+    found = []
+    model = MODELS["mlp"].build(Task((2,), 1), width=width, depth=7, activation="sine")
+    hidden = torch.rand(nets, 100, 2, generator=generator("x")) * 2 - 1
+    for net in range(nets):
+        init(model, "siren", seed=net, bias=bias)
+        x = hidden[net]
+        with torch.no_grad():
+            for layer in model.layers:
+                z = 30 * layer(x)
+                x = torch.sin(z)
+        found.append(float(z.square().mean()))
+    noise = math.sqrt((2 * (std**2 - added) ** 2 + 0.8 * added**2) / width / nets)
+    assert np.mean(found) == pytest.approx(std**2, abs=3 * noise)
+
+
+def test_sirens_sines_give_arcsines() -> None:
     model = MODELS["mlp"].build(Task((2,), 1), width=1024, depth=5, activation="sine")
     init(model, "siren")
     hidden = torch.rand(400, 2, generator=generator("x")) * 2 - 1
     arcsine = stats.arcsine(-1, 2)
     with torch.no_grad():
         for depth, layer in enumerate(model.layers, 1):
-            z = layer(hidden)
-            hidden = sine(z)
-            if depth > 1:
-                assert (30 * (z - layer.bias)).std() == pytest.approx(1, abs=0.05), depth
+            hidden = sine(layer(hidden))
             distance = stats.kstest(hidden.flatten().numpy()[::97], arcsine.cdf).statistic
             assert distance < 0.06, depth
     assert model.layers[0].weight.abs().max() <= 1 / 2
@@ -193,12 +227,39 @@ def test_keras_layers_start_as_keras_makes_them() -> None:
 
 
 def test_selu_and_lecun_normal_have_the_fixed_point_of_the_paper() -> None:
-    """Klambauer et al. 2017: mean 0 and variance 1 after 50 layers, from other moments too."""
-    hidden = 0.3 + 1.4 * torch.randn(300, 1000, generator=generator("x"))
-    for depth in range(50):
-        layer = nn.Linear(1000, 1000)
-        init(layer, "lecun_normal", seed=depth)
+    """Klambauer et al. 2017: mean 0 and variance 1 after 50 layers, from other moments too.
+
+    That is the limit of wide layers. In n units the mean square q wanders: ``q' = V(q) + noise`` with noise of variance
+    ``(E f^4 - 1) / n``, so about its fixed point, which the slope V'(1) = 0.783 pulls it to, ``Var q = (E f^4 - 1) / (n
+    (1 - V'^2))``, and the mean of n units has ``Var m = 1 / n + M'^2 Var q``, M(q) = E f. The second derivatives move
+    the means of both by less than a tenth of the tolerance. One input a net, as inputs of one net wander together.
+    """
+    width, nets = 100, 80
+    slope = variance_slope(1.0, "selu", 1.0)
+    noise = _selu_mean(1.0, 4) - 1
+    mean_slope = (_selu_mean(1.01, 1) - _selu_mean(0.99, 1)) / 0.02
+    wander = noise / width / (1 - slope**2)
+    errors = {"mean": 1 / width + mean_slope**2 * wander, "mean square": wander}
+
+    found: dict[str, list[float]] = {"mean": [], "mean square": []}
+    x = 0.3 + 1.4 * torch.randn(nets, width, generator=generator("x"))
+    model = MODELS["mlp"].build(Task((width,), 1), width=width, depth=50, activation="selu")
+    for net in range(nets):
+        init(model, "lecun_normal", seed=net)
+        hidden = x[net]
         with torch.no_grad():
-            hidden = F.selu(layer(hidden))
-    assert float(hidden.mean()) == pytest.approx(0, abs=0.1)
-    assert float(hidden.var()) == pytest.approx(1, abs=0.2)
+            for layer in model.layers:
+                hidden = F.selu(layer(hidden))
+        found["mean"].append(float(hidden.mean()))
+        found["mean square"].append(float(hidden.square().mean()))
+    for name, wanted in (("mean", 0), ("mean square", 1)):
+        std = math.sqrt(errors[name])
+        assert np.mean(found[name]) == pytest.approx(wanted, abs=3 * std / math.sqrt(nets)), name
+        assert np.std(found[name]) == pytest.approx(std, rel=3 / math.sqrt(2 * nets)), name
+
+
+def _selu_mean(q: float, power: int) -> float:
+    """E[selu(sqrt(q) z)^power], z ~ N(0, 1)."""
+    z = np.linspace(-12, 12, 24_001)
+    density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    return float(np.trapezoid(ACTIVATIONS["selu"](math.sqrt(q) * z) ** power * density, z))

@@ -39,6 +39,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "siren": [{}, {"omega_0": 10.0}],
     "forget_bias": [{}, {"value": 2.0, "rest": "zeros"}],
     "delta_orthogonal": [{}, {"gain": 1.3}],
+    "zero": [{}, {"c": "paper"}],
     "looks_linear": [{"activation": "crelu"}],
     "chrono": [{"t_max": 50.0}, {"t_max": 2.0}],
     "identity_recurrent": [{}, {"scale": 0.5, "std": 0.01}],

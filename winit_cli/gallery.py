@@ -33,7 +33,7 @@ class Exhibit:
 
 GALLERY = (
     Exhibit("mnist", "Good schemes lie close together on a small network", ("final_metric", "final_metric_leaders")),
-    Exhibit("deep_mlp", "Thirty layers: the choice decides", ("loss", "gradients_by_layer")),
+    Exhibit("deep_mlp", "Thirty layers: the choice decides", ("loss", "gradients_by_layer", "probe_signal")),
     Exhibit("pitfalls", "Mistakes that everybody makes once", ("final_metric", "units")),
     Exhibit("mnist_cnn", "Convolutions", ("final_metric",)),
     Exhibit("mnist_lstm", "Recurrent weights, filled gate by gate", ("loss",)),
@@ -53,14 +53,6 @@ class Probing:
 
 
 PROBINGS = (
-    Probing(
-        "deep_mlp-probe_signal",
-        "deep_mlp",
-        "Thirty layers: known before training",
-        "probe_signal",
-        "Nothing was trained. Mean square of the pre-activations, and norm of the loss's gradient, layer by layer; "
-        "dashed is mean-field theory. The labels whose lines fall are those that never learn above.",
-    ),
     Probing(
         "tanh-phase",
         "mnist -s model.activation=tanh --sigma-w 1:4:0.1 --sigma-b 0.2 --depths 2,4,6,10,15,20,30,50,70,100",

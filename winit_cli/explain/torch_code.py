@@ -81,8 +81,13 @@ def _statements(code: str, indent: str) -> str:
 
 
 def _broken(statement: str, indent: str) -> str:
-    """A statement; where it is a long call of torch.nn.init, with its arguments on a line of their own."""
+    """A statement; where it is a long call of torch.nn.init, with its arguments on lines of their own."""
     if len(indent + statement) <= WIDTH or not INITIALIZER.fullmatch(statement):
         return indent + statement
     head, bracket, arguments = statement.partition("(")
-    return f"{indent}{head}{bracket}\n{indent}    {arguments[:-1]}\n{indent})"
+    inner = f"{indent}    {arguments[:-1]}"
+    if len(inner) > WIDTH:
+        call = ast.parse(statement, mode="eval").body
+        assert isinstance(call, ast.Call)
+        inner = "\n".join(f"{indent}    {ast.unparse(part)}," for part in (*call.args, *call.keywords))
+    return f"{indent}{head}{bracket}\n{inner}\n{indent})"

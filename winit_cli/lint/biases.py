@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from winit_cli.lint.filled import UNTOUCHED
 from winit_cli.lint.subject import Found, Label
 
+DEFAULT = "pytorch_default"
+
 
 def random_biases(label: Label) -> Iterator[Found]:
     """Biases that PyTorch's default draws, in an entry that sets weights and says nothing of biases."""
+    is_asked_for = label.entry.recipe.bias is not None or DEFAULT not in [use.scheme for use in label.uses]
+    if is_asked_for or all(filled.use.scheme in UNTOUCHED for filled in label.weights):
+        return
     biases = [filled for filled in label.parameters if filled.slot.kind == "bias"]
-    left = [filled for filled in biases if filled.use.scheme == "pytorch_default" and filled.moments.std]
-    if (
-        label.entry.recipe.bias is not None
-        or all(filled.use.scheme in UNTOUCHED for filled in label.weights)
-        or not left
-    ):
+    left = [filled for filled in biases if filled.use.scheme == DEFAULT and filled.moments.std]
+    if not left:
         return
     widest = max(left, key=lambda filled: filled.moments.std or 0)
     rest = f"; the other {len(biases) - len(left)} are set" if len(left) < len(biases) else ""

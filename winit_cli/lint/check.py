@@ -61,13 +61,24 @@ def _remarks(study: Study, aside: dict[int, list[Finding]]) -> Iterator[Finding]
     for index, entry in enumerate(study.plan.config.ignore):
         place = (document.where(("ignore", index)),)
         unknown = [label for label in entry.label or () if label not in names]
+        idle = [label for label in _idle(entry, aside.get(index, [])) if label not in unknown]
         if unknown:
             text = f"no label {', '.join(map(repr, unknown))}; {known(unknown[0], names)}"
             yield Finding("unused-ignore", "note", (), place, text, "correct the label, or remove it")
-        elif index not in aside:
-            whom = f" for {', '.join(entry.label)}" if entry.label else ""
+        if idle or (index not in aside and not entry.label):
+            whom = f" for {', '.join(idle)}" if idle else ""
             text = f"{entry.rule} finds nothing{whom}, so nothing is ignored"
-            yield Finding("unused-ignore", "note", (), place, text, "remove the entry")
+            yield Finding("unused-ignore", "note", (), place, text, "remove it")
         if not entry.reason.strip():
             text, cure = f"{entry.rule} is ignored without a reason", f"{{rule: {entry.rule}, reason: …}}"
             yield Finding("unexplained-ignore", "note", (), place, text, cure)
+
+
+def _idle(entry: Ignore, set_aside: Sequence[Finding]) -> list[str]:
+    """The labels of an entry for which nothing was set aside."""
+    there = [name for one in set_aside for name in one.labels]
+    return [
+        label
+        for label in entry.label or ()
+        if not any(name.rpartition("@")[0] == label or name == label for name in there)
+    ]

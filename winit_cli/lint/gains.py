@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from winit_cli.lint.chain import Chain, Layer
 from winit_cli.lint.expectation import LEAST
-from winit_cli.lint.filled import UNTOUCHED, Filled
+from winit_cli.lint.filled import Filled
 from winit_cli.lint.prediction import is_centred, predict
 from winit_cli.lint.sizes import std_too_large, std_too_small
 from winit_cli.lint.subject import Found, Label, Severity
 from winit_cli.probe import advice
+from winit_cli.schemes import SCHEMES
 from winit_cli.theory.maps import mean_power_of_slope, mean_square
 from winit_cli.theory.meanfield import chi_1, q_star
 
@@ -29,7 +30,7 @@ def gain_mismatch(label: Label) -> Iterator[Found]:
         return
     for weight in {layer.weight.rule: layer.weight for layer in chain.hidden[1:]}.values():
         gain = weight.moments.gain
-        if gain and weight.use.scheme not in UNTOUCHED and not _fits(gain, chain.activation):
+        if gain and weight.is_drawn and not SCHEMES[weight.use.scheme].own_biases and not _fits(gain, chain.activation):
             yield _found(label, chain, weight, gain)
 
 
@@ -44,7 +45,8 @@ def _fits(gain: float, activation: str) -> bool:
 
 
 def _found(label: Label, chain: Chain, weight: Filled, gain: float) -> Found:
-    fitting = min(_takes(chain.activation), key=lambda number: abs(math.log(number / gain)))
+    fitting = min(_takes(chain.activation), key=lambda takes: abs(math.log(takes / gain)))
+    fitting = 1.0 if chain.activation == "selu" else fitting  # as the paper has it
     changes = _changes(label, chain, fitting / gain)
     reason = _settling(chain.activation, gain) or _changing(chain.activation, fitting, changes)
     reason = f"the gain is {gain:.3g}, {reason}"

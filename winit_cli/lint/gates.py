@@ -12,11 +12,9 @@ from winit_cli.lint.recurrence import Recurrence, lstm_factor, recurrence_of
 from winit_cli.lint.steps import SURE, power
 from winit_cli.lint.subject import Found, Label
 from winit_cli.probe.criteria import FADED, LOST
-from winit_cli.schemes import SCHEMES
 
 ALIKE = ("zeros", "ones", "constant", "normal", "uniform", "trunc_normal", "pytorch_default")  # the same for all gates
 WEAK = 0.4  # n Var(W) up to which recurrent weights do no more than the first order says
-SET_FORGET = "forget_bias"  # the scheme that sets the forget gate alone
 
 
 def forget_bias(label: Label) -> Iterator[Found]:
@@ -52,7 +50,7 @@ def _on_all_gates(label: Label, constant: list[Filled], total: float) -> Found:
         label.path(constant[0], "val", "scheme"),
         f"{twice}: {' + '.join(f'{part.moments.mean:g}' for part in constant)} in all four gates, so forget, input and "
         f"output gate begin at {gate:.2g} and the cell's candidate at {math.tanh(total):.2g}",
-        _set_forget(),
+        _cure(label, constant[0]),
     )
 
 
@@ -71,7 +69,7 @@ def _half_open(label: Label, bias: Filled) -> Iterator[Found]:
             label.path(bias),
             f"the forget gate begins at 0.5 (bias 0): of the first of {steps} steps the cell keeps {kept:.0e}; a bias "
             f"of 1 keeps {opened:.0e} (Jozefowicz et al. 2015)",
-            _set_forget(),
+            _cure(label, bias),
             "warning" if is_lost else "note",
         )
 
@@ -86,7 +84,9 @@ def _sigmoid(z: float) -> float:
     return 1 / (1 + math.exp(-max(-700.0, z)))
 
 
-def _set_forget() -> str:
-    if SET_FORGET in SCHEMES:
-        return f"scheme: {SET_FORGET}, which sets the forget gate alone and once"
-    return "set the forget gate's quarter of one bias in a model of your own, and use as_built for it"
+def _cure(label: Label, bias: Filled) -> str:
+    """In the entry's own terms, for the forget gate alone, and once across the two biases."""
+    if label.entry.recipe.plain:
+        stands = label.entry.recipe.bias is not None and bias.moments.mean
+        return f"forget_bias: 1 in the entry{' in place of bias:' if stands else ''}"
+    return "bias: {scheme: forget_bias, rest: zeros} in the entry, and no rule for these biases"

@@ -34,7 +34,7 @@ def _recurrent(label: Label, weights: list[Filled]) -> Iterator[Found]:
             label.path(hit[0], "gain", "nonlinearity", "scheme"),
             f"{hit[0].use.scheme} gives {hit[0].name}, which acts at every time step through tanh or sigmoid, the gain "
             f"{gain:.3g} of a relu layer",
-            'rules: with {params: "*weight_hh*", scheme: orthogonal} before the rest',
+            "recurrent: orthogonal in the entry",
             "note",
         )
 

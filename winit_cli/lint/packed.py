@@ -21,7 +21,7 @@ def packed_gates(label: Label) -> Iterator[Found]:
     """winit fills the gates of torch's layers one by one, unless ``fan: torch`` asks for torch's own way; the matrices
     of a user's own layer it does not take apart. Orthogonality and fans are then those of the whole."""
     for filled in label.parameters:
-        gates = 0 if filled.use.scheme in UNTOUCHED or len(filled.slot.shape) != 2 else _gates(filled)
+        gates = 0 if filled.use.scheme in UNTOUCHED or len(filled.slot.shape) != 2 else _gates(filled, label)
         alone, here = (_std(filled, gates), _std(filled, 1)) if gates > 1 else (None, None)
         if alone and here and abs(here / alone - 1) > SHARE:
             yield Found(
@@ -39,11 +39,12 @@ def _is_torchs(filled: Filled) -> bool:
     return isinstance(filled.slot.module, nn.RNNBase | nn.RNNCellBase)
 
 
-def _gates(filled: Filled) -> int:
+def _gates(filled: Filled, label: Label) -> int:
     """How many gates are filled as one; of a user's own matrix by its shape, where its name speaks of them too."""
     module, (rows, columns) = filled.slot.module, filled.slot.shape
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
-        is_packed = filled.use.options.get("fan") == "torch" and not filled.slot.local.startswith("weight_hr")
+        asked_for = any(use.options.get("fan") == "torch" for use in label.uses if use.scheme == filled.use.scheme)
+        is_packed = asked_for and not filled.slot.local.startswith("weight_hr")
         return rows // module.hidden_size if is_packed else 0
     looks_so = rows in (3 * columns, 4 * columns) and LOOKS_PACKED.search(filled.name)
     return rows // columns if looks_so else 0

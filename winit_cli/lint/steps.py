@@ -19,8 +19,8 @@ from winit_cli.probe.criteria import BACKWARD_GROWN, FADED, LOST, SATURATED
 
 SURE = 1.1  # how far beyond a limit, in proportion, an expectation must lie: networks of a few seeds scatter around it
 _CURES = {
-    "relu": "eye (Le et al. 2015), or orthogonal with gain: relu",
-    "tanh": "orthogonal, and smaller input weights, or use model: lstm or gru",
+    "relu": "recurrent: eye in the entry (Le et al. 2015), or recurrent: {scheme: orthogonal, gain: relu}",
+    "tanh": "recurrent: orthogonal in the entry and smaller input weights (input:), or model: lstm or gru",
 }
 
 
@@ -47,7 +47,7 @@ def _ends_of_time(label: Label, *, grown: bool) -> Iterator[Found]:
             _path(label, found),
             f"the gradient {how} {factor:.2g}x per time step on its way back, to {advice.times(change)} the last "
             f"step's at the first of {found.steps} ({std_text(found.weight)})",
-            f"give rnn.weight_hh* a rule of its own with {_CURES[label.activation or '']}",
+            _CURES[label.activation or ""],
             "warning" if grown or most < LOST else "note",
             abs(math.log(change)),
         )
@@ -81,5 +81,5 @@ def _flat(label: Label) -> list[Found]:
         return []
     what = "units" if name == "rnn" else "gates"
     reason = f"{share:.0%} of the {what}' pre-activations lie where {activation} is flat ({std_text(found.weight)})"
-    cure = "orthogonal for rnn.weight_hh*, xavier_uniform for rnn.weight_ih*"
+    cure = "scheme: xavier_uniform with recurrent: orthogonal"
     return [Found((label,), _path(label, found), reason, cure, extent=share)]

@@ -13,10 +13,12 @@ from winit_cli.lint.inputs import Inputs
 from winit_cli.lint.prediction import Prediction, is_centred, is_drawn, predict
 from winit_cli.lint.shifted import predict_shifted
 from winit_cli.plan import Plan
+from winit_cli.schemes.recipe import PARTS, Use
 from winit_cli.schemes.slots import LAYERS
 from winit_cli.setting import Setting
 
 Severity = Literal["warning", "note"]
+KEYS = ("others", "bias", "fallback", *PARTS)  # of an entry, which rules are named after
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +70,16 @@ class Label:
             return predict(self.chain, self.inputs.square, self.inputs.squares)
         return predict_shifted(self.chain, self.inputs.square, self.inputs.means) if is_drawn(self.chain) else None
 
+    @property
+    def uses(self) -> list[Use]:
+        """The schemes that the entry names for weights."""
+        recipe = self.entry.recipe
+        return [use for use in (*(rule.use for rule in recipe.rules), recipe.others, recipe.fallback) if use]
+
     def path(self, cause: Filled | None = None, *options: str) -> Path_:
         """Where the config says how a parameter is filled: the first of some options that it gives, or the entry."""
         part, _, number = cause.rule.partition(".") if cause else ("", "", "")
-        own = ("rules", int(number)) if part == "rules" else (part,) if part in ("others", "bias", "fallback") else ()
+        own = ("rules", int(number)) if part == "rules" else (part,) if part in KEYS else ()
         path: Path_ = ("schemes", self.index, *own)
         return next(((*path, option) for option in options if (*path, option) in self.document.places), path)
 

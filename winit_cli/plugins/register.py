@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -12,14 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
-
 from winit_cli.data import DATASETS, DatasetRow
 from winit_cli.errors import brief
-from winit_cli.foreign import ForeignError, blaming, is_library, place_of_function, shown_path
+from winit_cli.foreign import ForeignError, blaming, place_of_function, shown_path
 from winit_cli.losses import LOSSES, Loss
 from winit_cli.models import MODELS, Model
 from winit_cli.models.adapt import adapt
+from winit_cli.plugins.aside import as_before, modules_aside
 from winit_cli.plugins.checks import check_name, check_scheme, check_signature
 from winit_cli.plugins.load import is_code, load, member, split
 from winit_cli.plugins.source import source_hash
@@ -48,7 +46,10 @@ def plugged(
     """
     files = list(files)
     code = [text for text in (model, loss) if text is not None and is_code(text)]
-    with _as_before(), _modules_aside() if files or code else contextlib.nullcontext():
+    with (
+        as_before(rows for rows, _, _ in KINDS.values()),
+        modules_aside() if files or code else contextlib.nullcontext(),
+    ):
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for tables and documents
             if installed:
                 _register_installed()
@@ -62,46 +63,6 @@ def plugged(
                 if named is not None and is_code(named):
                     _register_member(named, kind, modules)
         yield
-
-
-@contextlib.contextmanager
-def _as_before() -> Iterator[None]:
-    """The tables, the search path and what torch keeps for all as they were, however it ends."""
-    tables = [(rows, dict(rows)) for rows, _, _ in KINDS.values()]
-    path, quiet = list(sys.path), sys.dont_write_bytecode
-    dtype, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
-    sys.dont_write_bytecode = True  # no caches beside a user's files, and no older text from them
-    try:
-        yield
-    finally:
-        for rows, before in tables:
-            rows.clear()
-            rows.update(before)
-        sys.path[:], sys.dont_write_bytecode = path, quiet
-        torch.set_default_dtype(dtype)
-        torch.set_grad_enabled(gradients)
-
-
-@contextlib.contextmanager
-def _modules_aside() -> Iterator[None]:
-    """Modules of users are read from their files as they are, whatever this process has imported before."""
-    aside = _users_modules()
-    importlib.invalidate_caches()
-    for name in aside:
-        del sys.modules[name]
-    try:
-        yield
-    finally:
-        for name in _users_modules():
-            del sys.modules[name]
-        sys.modules.update(aside)
-
-
-def _users_modules() -> dict[str, ModuleType]:
-    files = {
-        name: getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if name != "__main__"
-    }
-    return {name: sys.modules[name] for name, file in files.items() if file and not is_library(file)}
 
 
 def register(module: ModuleType, path: Path) -> None:

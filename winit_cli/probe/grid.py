@@ -12,14 +12,11 @@ from winit_cli.errors import UsageError
 from winit_cli.models import MODELS
 from winit_cli.plan import Plan, Trial
 from winit_cli.schemes.recipe import Recipe, Rule, Use
-from winit_cli.schemes.slots import LAYERS, Slot
 from winit_cli.setting import Setting
-from winit_cli.theory.moments import fans
 
 # what models call the number of their hidden layers, and of the units of each
 SIZES = {"depth": ("depth", "layers", "num_layers"), "width": ("width", "hidden", "hidden_size")}
 GAUSSIAN = "gaussian"  # the label of weights that a scan draws itself
-Number = float | None
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def spots(plan: Plan, grid: Grid, most_seeds: int | None) -> Iterator[Spot]:
         seeds = setting.experiment.general.seeds[:most_seeds]
         for index, sigma_w, sizes in itertools.product(range(_entries(setting, grid)), grid.sigma_w or (None,), sized):
             here = sized[sizes]
-            entry = here.experiment.schemes[index] if sigma_w is None else gaussian(here, sigma_w, grid.sigma_b)
+            entry = here.experiment.schemes[index] if sigma_w is None else gaussian(sigma_w, grid.sigma_b)
             trials = tuple(Trial(here, entry, here.train.lr[0], seed, "") for seed in seeds)
             yield Spot(trials[0].label, _size(here, "depth"), _size(here, "width"), sigma_w, trials)
 
@@ -111,17 +108,10 @@ def _size(setting: Setting, axis: str) -> int | None:
     return size if isinstance(size, int) else None
 
 
-def gaussian(setting: Setting, sigma_w: float, sigma_b: float) -> SchemeEntry:
+def gaussian(sigma_w: float, sigma_b: float) -> SchemeEntry:
     """Weights ``N(0, sigma_w^2 / fan_in)`` and biases ``N(0, sigma_b^2)``, as mean-field theory has them; fans are per
     gate and per group."""
-    rules = tuple(
-        Rule(Use("normal", {"mean": 0.0, "std": sigma_w * fans(slot.block_shape)[0] ** -0.5}), params=slot.name)
-        for slot in setting.rehearsal.slots
-        if _is_weight(slot)
-    )
-    recipe = Recipe("rules", rules, Use("as_built"), Use("normal", {"mean": 0.0, "std": sigma_b}))
+    scaled = Use("variance_scaling", {"scale": sigma_w**2, "mode": "fan_in", "distribution": "untruncated_normal"})
+    biases, as_built = Use("normal", {"mean": 0.0, "std": sigma_b}), Use("as_built")
+    recipe = Recipe(scaled.scheme, (Rule(scaled, layers="any"),), as_built, biases, fallback=as_built)
     return SchemeEntry(label=GAUSSIAN, recipe=recipe, flat={})
-
-
-def _is_weight(slot: Slot) -> bool:
-    return slot.kind in LAYERS and not slot.frozen and len(slot.block_shape) > 1

@@ -6,14 +6,25 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from winit_cli.schemes import deep, default, fixed, frameworks, isometry, outputs, recurrent, structured, variance
+from winit_cli.schemes import (
+    deep,
+    default,
+    fixed,
+    frameworks,
+    isometry,
+    lecun,
+    outputs,
+    recurrent,
+    structured,
+    variance,
+)
 from winit_cli.schemes.row import Scheme
 from winit_cli.tables import table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-FILES = (default, variance, fixed, frameworks, deep, structured, isometry, recurrent, outputs)
+FILES = (default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent, outputs)
 FAMILIES = ("default", "variance scaling", "structured", "recurrent", "outputs", "fixed")
 ROWS = [row for file in FILES for row in file.SCHEMES]
 SCHEMES: dict[str, Scheme] = table(*sorted(ROWS, key=lambda row: FAMILIES.index(row.family)))

@@ -1,4 +1,8 @@
-"""Schemes derived for very deep networks: gains by width, the edge of chaos, periodic activations."""
+"""Schemes derived for very deep networks: gains by width, the edge of chaos, periodic activations.
+
+Checked against TensorFlow's RandomWalkInitializer (init_ops.py of its first versions) and the authors' code of siren
+(github.com/vsitzmann/siren, modules.py: sine_init and first_layer_sine_init write weights, the output layer's too).
+"""
 
 from __future__ import annotations
 
@@ -89,6 +93,9 @@ SCHEMES = (
         pitfalls=(
             "Matters where depth is near the width or above: at width 100 the gain differs from kaiming's by 1.2 %.",
             "The gains are for layers as wide as their inputs, and there are none for other activations.",
+            "The gain for relu is a fit to simulations: from 9 units on it makes up for the drift to 5 %; at 6 it "
+            "makes the signal grow by 7 % a layer, and below 6 it is that of 6, where too often all units of a layer "
+            "are off at once for any gain.",
         ),
     ),
     Scheme(
@@ -113,9 +120,9 @@ SCHEMES = (
     Scheme(
         name="siren",
         family="variance scaling",
-        summary="for sine activations: every layer's inputs to the sine are N(0, 1)",
+        summary="for sine activations: what enters a sine is normal, of about unit variance at any depth",
         formula="first layer W ~ U(±1 / fan_in), others W ~ U(±sqrt(6 / fan_in) / omega_0); biases as pytorch_default",
-        keeps="the variance of what enters a sine, 1, and so the distribution of what leaves it",
+        keeps="the variance of what enters a sine, about 1, and so the distribution of what leaves it",
         paper="Sitzmann, Martel, Bergman, Lindell & Wetzstein 2020, Implicit neural representations with periodic "
         "activation functions (arXiv:2006.09661)",
         torch_call="nn.init.uniform_(w, -bound, bound)",
@@ -124,6 +131,9 @@ SCHEMES = (
         pitfalls=(
             "Only with activation: sine, which is sin(30 z): other activations get a signal 30 times too small.",
             "Inputs are meant to lie in [-1, 1].",
+            "The authors' code leaves torch's biases U(±1 / sqrt(fan_in)), which sin(30 z) takes 30-fold. The variance "
+            "of what enters a sine goes to q = 1 - exp(-2 q) + 300 / fan_in: std 2 at 100 units, 1.47 at 256, 1.10 at "
+            "1024, and 0.89 with bias: zeros.",
         ),
     ),
 )

@@ -1,4 +1,8 @@
-"""Schemes as other frameworks have them: Keras, TensorFlow, JAX, timm and Caffe2."""
+"""Schemes as other frameworks have them: Keras, TensorFlow, JAX, timm and Caffe2.
+
+Checked against keras/src/initializers/random_initializers.py, jax.nn.initializers, timm/layers/weight_init.py and
+fvcore/nn/weight_init.py.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,14 @@
-"""Schemes whose whole network keeps lengths at the start: delta-orthogonal, ZerO, looks-linear."""
+"""Schemes whose whole network keeps lengths at the start: delta-orthogonal, ZerO, looks-linear.
+
+Checked against jax.nn.initializers.delta_orthogonal (as TensorFlow's ConvolutionDeltaOrthogonal), and for ZerO against
+Algorithms 1 and 2 of the paper and the authors' code (github.com/jiaweizzhao/ZerO-initialization).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor
@@ -15,6 +19,8 @@ from winit_cli.schemes.slots import Slot
 from winit_cli.schemes.structured import orthogonal
 from winit_cli.theory.moments import Moments, ones_among_zeros
 
+Constant = Literal["code", "paper"]
+
 
 def delta_orthogonal(tensor: Tensor, generator: Generator, *, gain: Gain = 1.0) -> None:
     matrix = tensor.new_empty(tensor.shape[:2])
@@ -22,27 +28,29 @@ def delta_orthogonal(tensor: Tensor, generator: Generator, *, gain: Gain = 1.0) 
     _write_centre(tensor, matrix)
 
 
-def zero(tensor: Tensor, generator: Generator) -> None:
-    """The rows of a Hadamard matrix where there are more outputs than inputs, else the identity."""
+def zero(tensor: Tensor, generator: Generator, *, c: Constant = "code") -> None:
+    """c I* H_m I*, a corner of a Hadamard matrix, where there are more outputs than inputs, else the identity."""
     rows, columns = tensor.shape[:2]
     matrix = torch.eye(rows, columns, dtype=tensor.dtype)
     if rows > columns:
-        matrix = _hadamard(rows, columns).to(tensor.dtype) / math.sqrt(_order(rows))
+        matrix = (_hadamard(rows, columns).double() * _constant(rows, c)).to(tensor.dtype)
     _write_centre(tensor, matrix)
 
 
 def _write_centre(tensor: Tensor, matrix: Tensor) -> None:
-    """A matrix as weight, or as the middle of kernels that are 0 elsewhere."""
+    """A matrix as weight, or in kernels that are 0 elsewhere: where a pixel meets itself under same padding."""
     tensor.zero_()
     middle = tensor
     for size in tensor.shape[2:]:
-        middle = middle.select(2, size // 2)
+        middle = middle.select(2, (size - 1) // 2)
     middle.copy_(matrix)
 
 
-def _order(rows: int) -> int:
-    """The smallest power of 2 that holds so many rows."""
-    return 1 << (rows - 1).bit_length()
+def _constant(rows: int, c: Constant) -> float:
+    """2^(-m/2) as in the authors' code, or 2^(-(m-1)/2) as printed in the paper; 2^m is the least that holds rows."""
+    m = (rows - 1).bit_length()
+    exponent: int = m if c == "code" else m - 1
+    return math.pow(2, -exponent / 2)
 
 
 def _hadamard(rows: int, columns: int) -> Tensor:
@@ -81,12 +89,12 @@ def _delta_orthogonal(shape: Sequence[int], gain: float) -> Moments:
     return Moments(std=abs(gain) * math.sqrt(min(shape[:2]) / math.prod(shape)), gain=gain)
 
 
-def _zero(shape: Sequence[int]) -> Moments:
+def _zero(shape: Sequence[int], c: Constant) -> Moments:
     rows, columns = shape[:2]
     size = math.prod(shape)
     if rows <= columns:
         return ones_among_zeros(rows, size)
-    inside, sign, value = rows * columns / size, float(_hadamard(rows, columns).double().mean()), _order(rows) ** -0.5
+    inside, sign, value = rows * columns / size, float(_hadamard(rows, columns).double().mean()), _constant(rows, c)
     return Moments(std=value * math.sqrt(inside * (1 - inside * sign**2)), mean=inside * sign * value, bound=value)
 
 
@@ -104,7 +112,8 @@ SCHEMES = (
         "many or more; gradients on their way back in layers of equal width",
         paper="Xiao, Bahri, Sohl-Dickstein, Schoenholz & Pennington 2018, Dynamical isometry and a mean field theory "
         "of CNNs (arXiv:1806.05393)",
-        torch_call="w.zero_(); nn.init.orthogonal_(w[:, :, *[n // 2 for n in w.shape[2:]]], gain={gain})",
+        torch_call="centre = [(n - 1) // 2 for n in w.shape[2:]]; w.zero_(); nn.init.orthogonal_(w[:, :, *centre], "
+        "gain={gain})",
         fill=delta_orthogonal,
         moments=_delta_orthogonal,
         dims=(3, 5),
@@ -118,12 +127,12 @@ SCHEMES = (
         name="zero",
         family="structured",
         summary="ZerO: identities and Hadamard matrices, nothing random",
-        formula="outputs ≤ inputs: W = I; else W = H / sqrt(2^m), the corner of a Hadamard matrix, 2^m ≥ outputs; "
-        "kernels in the middle",
+        formula="outputs ≤ inputs: W = I; else W = c H, the corner of a Hadamard matrix of order 2^m, m = ceil(log2 "
+        "outputs), c = 2^(-m/2); kernels in the middle",
         keeps="the signal itself through layers of equal width, unit by unit; where a layer is wider than its inputs "
         "all of them, spread over its units",
         paper="Zhao, Schäfer & Anandkumar 2021, ZerO initialization: initializing neural networks with only zeros and "
-        "ones (arXiv:2110.12661); scaled as in the authors' code",
+        "ones (arXiv:2110.12661)",
         torch_call="nn.init.eye_(w), or scipy.linalg.hadamard(2 ** m)[:outputs, :inputs] / 2 ** (m / 2)",
         fill=zero,
         moments=_zero,
@@ -132,6 +141,8 @@ SCHEMES = (
             "Not to be taken for zeros.",
             "Every seed starts alike: only the order of the data differs between them.",
             "A narrow first layer takes the first inputs and drops the rest: of an image, the border.",
+            "The paper prints c = 2^(-(m-1)/2) (c: paper), sqrt(2) times what the authors' code has: a layer of 2^m "
+            "outputs then makes signals sqrt(2) times as long, where c: code keeps their length.",
         ),
     ),
     Scheme(

@@ -84,6 +84,10 @@ SCHEMES = (
         fill=dirac,
         moments=_identity_moments,
         dims=(3, 5),
-        pitfalls=("Only as many channels as the layer has inputs are filled; the others are 0.",),
+        pitfalls=(
+            "Only as many channels as the layer has inputs are filled; the others are 0.",
+            "An even kernel has no centre: torch takes the place right of the middle, so that under same padding the "
+            "picture moves by a pixel in every layer.",
+        ),
     ),
 )

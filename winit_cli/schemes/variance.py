@@ -32,7 +32,6 @@ Nonlinearity = Literal[
 
 GLOROT = "Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural networks"
 HE = "He, Zhang, Ren & Sun 2015, Delving deep into rectifiers (arXiv:1502.01852)"
-LECUN = "LeCun, Bottou, Orr & Müller 1998, Efficient BackProp"
 
 
 def xavier_uniform(tensor: Tensor, generator: Generator, *, gain: Gain = 1.0) -> None:
@@ -65,15 +64,7 @@ def kaiming_normal(
     init.kaiming_normal_(tensor, a, mode, nonlinearity, generator=generator)  # type: ignore[arg-type]
 
 
-def lecun_uniform(tensor: Tensor, generator: Generator) -> None:
-    init.kaiming_uniform_(tensor, nonlinearity="linear", generator=generator)
-
-
-def lecun_normal(tensor: Tensor, generator: Generator) -> None:
-    init.kaiming_normal_(tensor, nonlinearity="linear", generator=generator)
-
-
-def _scaled(gain: float, fan: float, distribution: str) -> Moments:
+def scaled(gain: float, fan: float, distribution: str) -> Moments:
     """std = gain / sqrt(fan); a uniform distribution reaches sqrt(3) times as far."""
     std = gain / math.sqrt(fan)
     return Moments(std=abs(std), gain=gain, bound=math.sqrt(3) * abs(std) if distribution == "uniform" else None)
@@ -81,17 +72,13 @@ def _scaled(gain: float, fan: float, distribution: str) -> Moments:
 
 def _xavier(distribution: str, shape: Sequence[int], gain: float) -> Moments:
     fan_in, fan_out = fans(shape)
-    return _scaled(gain, (fan_in + fan_out) / 2, distribution)
+    return scaled(gain, (fan_in + fan_out) / 2, distribution)
 
 
 def _kaiming(distribution: str, shape: Sequence[int], a: float, mode: Mode, nonlinearity: str) -> Moments:
     fan_in, fan_out = fans(shape)
     gain = init.calculate_gain(nonlinearity, a)  # type: ignore[arg-type]
-    return _scaled(gain, fan_in if mode == "fan_in" else fan_out, distribution)
-
-
-def _lecun(distribution: str, shape: Sequence[int]) -> Moments:
-    return _scaled(1.0, fans(shape)[0], distribution)
+    return scaled(gain, fan_in if mode == "fan_in" else fan_out, distribution)
 
 
 def _not_negative(options: Mapping[str, Any]) -> str | None:
@@ -107,10 +94,6 @@ _KAIMING_KEEPS = (
     "the mean square of pre-activations from layer to layer, E[z_l²] = E[z_{l-1}²], through relu; with mode=fan_out "
     "the mean square of gradients on their way back instead (in square layers both)"
 )
-_LECUN_KEEPS = (
-    "the mean square of pre-activations through linear layers (fan_in); through selu mean 0 and variance 1 of "
-    "activations, to which they return from nearby (Klambauer et al. 2017)"
-)
 _XAVIER_PITFALLS = (
     "Derived for activations that are linear around 0; with relu half the signal is lost in every layer "
     "unless gain: relu (or auto) makes up for it.",
@@ -120,8 +103,6 @@ _KAIMING_PITFALLS = (
     "and the output layer gets it too.",
     "a=sqrt(5) in torch's own Linear means gain sqrt(1/3), that is U(±1/sqrt(fan_in)), and not a leaky relu.",
 )
-_LECUN_PITFALLS = ("The variance that selu needs (Klambauer et al. 2017), but too small for deep relu nets.",)
-
 SCHEMES = (
     Scheme(
         name="xavier_uniform",
@@ -180,32 +161,5 @@ SCHEMES = (
         dims=(2, 99),
         aliases=("kaiming", "he", "he_normal"),
         pitfalls=_KAIMING_PITFALLS,
-    ),
-    Scheme(
-        name="lecun_uniform",
-        family="variance scaling",
-        summary="unit gain on fan_in, uniform",
-        formula="W ~ U(-b, b), b = sqrt(3 / fan_in)",
-        keeps=_LECUN_KEEPS,
-        paper=LECUN,
-        torch_call="nn.init.kaiming_uniform_(w, nonlinearity='linear')",
-        fill=lecun_uniform,
-        moments=lambda shape: _lecun("uniform", shape),
-        dims=(2, 99),
-        pitfalls=_LECUN_PITFALLS,
-    ),
-    Scheme(
-        name="lecun_normal",
-        family="variance scaling",
-        summary="unit gain on fan_in, normal",
-        formula="W ~ N(0, std²), std = sqrt(1 / fan_in)",
-        keeps=_LECUN_KEEPS,
-        paper=LECUN,
-        torch_call="nn.init.kaiming_normal_(w, nonlinearity='linear')",
-        fill=lecun_normal,
-        moments=lambda shape: _lecun("normal", shape),
-        dims=(2, 99),
-        aliases=("lecun",),
-        pitfalls=_LECUN_PITFALLS,
     ),
 )
