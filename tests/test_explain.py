@@ -186,6 +186,9 @@ def test_the_numbers_of_deep_nets() -> None:
     assert he["phase"] == "critical"
     halves = stack_of("xavier_normal", "relu")["after_30"]
     assert halves == {"mean_square": pytest.approx(2.0**-30), "gradient": pytest.approx(2.0**-30)}
+    both_signs = stack_of("kaiming_normal", "crelu")
+    assert both_signs["layer"] == "linear:400x200" and both_signs["phase"] == "critical", "two outputs of each unit"
+    assert both_signs["after_30"] == pytest.approx({"mean_square": 1, "gradient": 1})
     tanh = stack_of("xavier_normal", "tanh", gain="auto")
     assert (tanh["q_star"], tanh["chi_1"]) == (pytest.approx(1.1785, abs=5e-5), pytest.approx(1.210, abs=5e-4))
     assert tanh["after_30"]["mean_square"] == pytest.approx(tanh["q_star"], rel=1e-6)

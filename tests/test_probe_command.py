@@ -56,6 +56,7 @@ def test_it_is_the_same_to_the_byte_and_in_the_run_s_directory() -> None:
     winit("probe", "c.yaml")
     before = files()
     assert winit("run", "c.yaml").exit_code == 0
+    assert files() == before
     (run,) = runs()
     trained = tables(run)
     state = torch.get_rng_state()

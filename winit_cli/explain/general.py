@@ -91,7 +91,7 @@ def _signal(recipe: Recipe, layer: Layer, parameters: list[Parameter], activatio
         return embedding_facts(parameters[0])
     if layer.is_recurrent:
         return recurrent_facts(layer, parameters)
-    square = layer.square()
+    square = layer.square(activation)
     of_square = [parameter_of(one, square, {}, activation) for one in assignments_of(recipe, square)]
     return signal_facts(activation, layer, parameters, of_square)
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from winit_cli.errors import UsageError
+from winit_cli.theory.activations import OUTPUTS
 
 TEXT = re.compile(r"(?P<kind>\w+):(?P<sizes>\d+(?:x\d+)+)(?:,groups=(?P<groups>\d+))?", re.ASCII)
 FORMS = (
@@ -57,9 +58,10 @@ class Layer:
         """``nn.Conv2d(16, 32, 3, groups=4)``."""
         return f"nn.{KINDS[self.kind][0]}({', '.join([*map(str, self._arguments), *self._groups])})"
 
-    def square(self) -> Layer:
-        """A layer of the same kind that takes what this one gives: as many inputs as outputs."""
-        return replace(self, sizes=(self.outputs, *self.sizes[1:]))
+    def square(self, activation: str) -> Layer:
+        """A layer of the same kind and as many units that takes what the activation makes of this one's: as many inputs
+        as outputs, but for crelu, which gives two of each."""
+        return replace(self, sizes=(self.outputs * OUTPUTS.get(activation, 1), *self.sizes[1:]))
 
     def module(self) -> nn.Module:
         """The layer on the meta device, without memory.

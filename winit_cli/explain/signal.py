@@ -49,7 +49,7 @@ def signal_facts(
         "scale_matters": activation not in SLOPES,
         "layer": str(layer),
         **_factors(activation, of_layer),
-        "stack": {"layer": str(layer.square()), **stack},
+        "stack": {"layer": str(layer.square(activation)), **stack},
         "sentence": of_stack(activation, stack),
     }
 
