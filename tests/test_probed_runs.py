@@ -136,6 +136,7 @@ VERDICT = {"label": "x", "layer": "layers.0", "metric": "", "value": None, "advi
         ("exploding", "layer_gain", 4.0, "exploding: mean square × 4 at layers.0"),
         ("dead", "dead_fraction", 0.95, "dead: 95% of layers.0 silent"),
         ("exploding", "pre_mean_square", float("inf"), "exploding: layers.0 overflows"),
+        ("vanishing", "grad_norm_lag_27", 1e-9, "vanishing: gradient 27 steps back 1e-09 of the last's"),
         ("vanishing", "something_new", 0.123, "vanishing: something_new 0.12 at layers.0"),
     ],
 )

@@ -17,6 +17,7 @@ PHRASES = {
     "distinct_units": "units of {layer} alike",
     "pre_mean_square": "{layer} overflows",
 }
+LAG = "grad_norm_lag_"  # with a number of steps
 
 
 def why(first: float, last: float, verdict: Row | None = None) -> str:
@@ -26,7 +27,10 @@ def why(first: float, last: float, verdict: Row | None = None) -> str:
         return gradients
     if verdict["verdict"] == "healthy":
         return "; ".join(filter(None, ("healthy at start", gradients)))
-    phrase, value = PHRASES.get(verdict["metric"], "{metric} {value} at {layer}"), verdict["value"]
+    metric, value = verdict["metric"], verdict["value"]
+    phrase = PHRASES.get(metric, "{metric} {value} at {layer}")
+    if metric.startswith(LAG):
+        phrase = f"gradient {metric.removeprefix(LAG)} steps back {{value}} of the last's"
     shown = {"value": f"{value:.2g}", "percent": f"{value:.0%}"}
     return f"{verdict['verdict']}: {phrase.format(**verdict | shown)}"
 
