@@ -161,7 +161,7 @@ def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stderr == ""
-    assert done.stdout.split() == ["name", "family", "options", "fills", "summary", "aliases"]
+    assert done.stdout.split() == ["default"]
 
 
 def test_a_reader_that_never_was_ends_the_command_quietly() -> None:

@@ -31,7 +31,7 @@ ONE_DIVERGES = (
     "data={name: adding, length: 6, train_size: 40, test_size: 20}",
 )
 CASES |= {
-    "mlp stacked": ["engine=stacked", *ONE_DIVERGES, TRAINED["sgd"].replace("0.1", "0.05")],
+    "mlp stacked": ["engine=stacked", "measure.probe=0", *ONE_DIVERGES, TRAINED["sgd"].replace("0.1", "0.05")],
     "cnn stacked": ["engine=stacked", *MODELS["cnn"], TRAINED["adam"]],
     "lstm stacked": ["engine=stacked", *MODELS["lstm"], TRAINED["adam"]],
 }

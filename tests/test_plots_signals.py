@@ -101,6 +101,7 @@ def test_rows_say_how_to_read_the_figure_and_what_it_shows(plot: SignalPlot) -> 
     assert alt.endswith(".") and "nan" not in plot.alt(case("one"))
 
 
+@pytest.mark.slow
 def test_many_labels_do_not_crash() -> None:
     signals = make_signals([f"scheme_{index}" for index in range(45)], seeds=1, layers=3)
     for name in ("probe_verdicts", "probe_signal"):

@@ -38,7 +38,7 @@ def signalling(real):
             for number in numbers:
                 os.kill(os.getpid(), number)
     return update
-serial._update = signalling(serial._update)
+serial.update = signalling(serial.update)
 Stack.update = signalling(Stack.update)
 app()
 """

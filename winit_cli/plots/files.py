@@ -25,6 +25,7 @@ def encode(figure: Figure, kind: str, words: Mapping[str, str] = {}) -> bytes:
     with mpl.rc_context(SALT), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph ", UserWarning)  # a letter that the font lacks is drawn as a box
         figure.savefig(buffer, format=kind, dpi=DPI, metadata=QUIET[kind] | dict(words))
+        figure.set_layout_engine("none")  # it is laid out, which takes most of the time
     return buffer.getvalue()
 
 

@@ -22,6 +22,7 @@ _CURES = {
     "linear": "use gain 1, e.g. orthogonal",
     "selu": "use gain 1, e.g. lecun_normal",
     "sigmoid": "use another activation, e.g. tanh with xavier_normal",
+    "sine": "use a scheme made for it, e.g. siren or edge_of_chaos",
     **dict.fromkeys(("tanh", "softsign", "hardtanh"), _GAIN_1),
     **dict.fromkeys(("relu", "relu6", "leaky_relu"), _GAIN_SQRT_2),
 }
