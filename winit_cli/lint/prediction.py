@@ -75,11 +75,14 @@ def predict(chain: Chain, of_input: float, examples: Bounds) -> Prediction:
         v = _times(_scaled(layer, kept), 1, std**2)
         variances.append(v)
         squares.append(_times(v, 1 / of_input, shift**2 / of_input))
-    shares = (
-        saturated(chain.activation, _shift(layer), low * UNEVEN if layer.is_conv else low)
-        for layer, (low, _) in zip(chain.layers, variances, strict=True)
-    )
+    shares = (flat(chain, layer, _shift(layer), low) for layer, (low, _) in zip(chain.layers, variances, strict=True))
     return Prediction(tuple(squares), tuple(shares), tuple(_gradients(chain, variances)), tuple(_scatter(chain)))
+
+
+def flat(chain: Chain, layer: Layer, shift: float, variance: float) -> float:
+    """The least share of a layer's pre-activations that lie where the activation is flat."""
+    part = UNEVEN if layer.is_conv else 1.0
+    return saturated(chain.activation, shift * math.sqrt(part), variance * part)
 
 
 def _spread(chain: Chain, examples: Bounds) -> Bounds:

@@ -11,8 +11,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from winit_cli.lint.chain import Chain
-from winit_cli.lint.expectation import LARGEST, expectation, saturated
-from winit_cli.lint.prediction import Prediction, bias_of
+from winit_cli.lint.expectation import LARGEST, expectation
+from winit_cli.lint.prediction import Prediction, bias_of, flat
 
 BEYOND = math.sqrt(LARGEST)
 
@@ -22,7 +22,10 @@ def predict_shifted(chain: Chain, square: float, means: Sequence[float]) -> Pred
     paths = [list(_path(chain, mean, square)) for mean in means]
     layers = list(zip(*paths, strict=True))
     grown = [statistics.mean(shift**2 + v for shift, v in layer) / square for layer in layers]
-    shares = [statistics.mean(saturated(chain.activation, *law) for law in layer) for layer in layers]
+    shares = [
+        statistics.mean(flat(chain, layer, *law) for law in laws)
+        for layer, laws in zip(chain.layers, layers, strict=True)
+    ]
     return Prediction(tuple((one, one) for one in grown), tuple(shares), (), ((1.0, 1.0),) * len(grown))
 
 
