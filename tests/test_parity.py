@@ -96,7 +96,7 @@ def _every_pair() -> Iterator[Any]:
 
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("batched", [False, True], ids=["looped", "batched"])
-@pytest.mark.parametrize(("model", "train"), _every_pair())
+@pytest.mark.parametrize(("model", "train"), list(_every_pair()))
 def test_stacked_equals_serial(model: str, train: str, batched: bool) -> None:
     plan = plan_of("engine=stacked", SCHEMES, TRAINED[train], *MODELS[model])
     check_parity(in_double(plan), DOUBLE, batched=batched)
