@@ -141,3 +141,9 @@ def test_refused(arguments: str, message: str) -> None:
     said = refused("explain", *arguments.split())
     assert message in said
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("scheme", ["chrono:t_max=30", "forget_bias"])
+def test_gates_that_are_set_apart_are_not_called_half_open(scheme: str) -> None:
+    said = " ".join(winit("explain", scheme, "--layer", "lstm:28x64").stdout.split())
+    assert "sigmoid(0)" not in said and "sets gates apart and keeps the memory of" in said

@@ -8,6 +8,7 @@ from typing import Any
 
 from winit_cli.explain.layers import Layer
 from winit_cli.explain.parameters import Parameter
+from winit_cli.schemes import SCHEMES
 
 
 def recurrent_facts(layer: Layer, parameters: Sequence[Parameter]) -> dict[str, Any]:
@@ -41,6 +42,10 @@ def _of_state(layer: Layer, radius: float, parameters: Sequence[Parameter]) -> s
     if layer.kind == "rnn":
         does = "keeps its size" if math.isclose(radius, 1, rel_tol=1e-3) else f"changes {radius:.4g}x per step"
         return f"{size}: a small state, and the gradient of the past, {does} (tanh; less once it saturates)"
-    if layer.kind == "lstm" and all(one.mean == 0 for one in parameters if one.param.startswith("bias")):
+    biases = [one for one in parameters if one.param.startswith("bias")]
+    apart = next((row for one in biases if (row := SCHEMES[one.scheme]).family == "recurrent"), None)
+    if apart is not None:
+        return f"{size} in each gate; {apart.name} sets gates apart and keeps {apart.keeps}"
+    if layer.kind == "lstm" and all(one.mean == 0 for one in biases):
         return f"{size} in each gate; the forget gate opens at sigmoid(0) = 1/2, so a cell forgets half in every step"
     return f"{size} in each gate; gates decide what a state keeps"
