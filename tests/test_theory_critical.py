@@ -6,8 +6,9 @@ import pytest
 
 from winit_cli.theory.activations import ACTIVATIONS
 from winit_cli.theory.critical import critical_point, critical_sigma_w2
+from winit_cli.theory.maps import variance_map
 from winit_cli.theory.meanfield import chi_1, q_star, xi_c
-from winit_cli.theory.phase import mean_field, meanings
+from winit_cli.theory.phase import mean_field, meanings, of_critical
 
 
 def test_schoenholz_2017() -> None:
@@ -63,3 +64,16 @@ def test_words() -> None:
     )
     assert "grows by sigma_b2 = 0.1" in meanings(mean_field("relu", 2, 0.1), 0.1)["q_star"]
     assert "grows without end, 1.5-fold" in meanings(mean_field("relu", 3, 0), 0)["q_star"]
+
+
+@pytest.mark.parametrize(
+    ("activation", "grows"), [("gelu", True), ("silu", True), ("tanh", False), ("softsign", False)]
+)
+def test_without_biases_a_critical_point_may_hold_no_signal(activation: str, grows: bool) -> None:
+    point = critical_point(activation, 0.0)
+    assert point.q_star == 0 and point.slope is not None and point.sigma_w2 is not None
+    q = 0.01
+    for _ in range(300):
+        q = variance_map(q, activation, point.sigma_w2, 0.0)
+    assert (point.slope > 1) is (q > 0.01) is grows
+    assert ("not stable" in of_critical(point, 0.0)[1]) is grows

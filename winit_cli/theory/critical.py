@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from functools import cache
 
 from winit_cli.theory.activations import check_activation
-from winit_cli.theory.maps import mean_power_of_slope, mean_square, variance_slope
+from winit_cli.theory.maps import mean_power_of_slope, mean_square, variance_map, variance_slope
 from winit_cli.theory.roots import LARGEST, LEAST, first_crossing
 from winit_cli.theory.scale_free import SLOPES, half_mean_square
+
+SMALL = 0.01  # a mean square near 0 whose growth rounding does not hide
 
 
 @dataclass(frozen=True)
 class CriticalPoint:
     """``sigma_w2`` with chi_1 = 1, and q* there; None where none exists.
 
-    ``slope`` is dV/dq at q*. Above 1 (gelu, silu and mish with small biases) no signal stays near q*.
+    ``slope`` is dV/dq at q*; at q* = 0, where that is 1 as chi_1 is, V(q) / q of a small q. Above 1 (gelu, silu and
+    mish with small biases or none) no signal stays near q*.
     """
 
     sigma_w2: float | None
@@ -41,7 +44,8 @@ def critical_point(activation: str, sigma_b2: float) -> CriticalPoint:
     if q is None:
         return CriticalPoint(None, None)
     sigma_w2 = 1 / mean_power_of_slope(activation, q)
-    return CriticalPoint(sigma_w2, q, variance_slope(q, activation, sigma_w2))
+    slope = variance_slope(q, activation, sigma_w2) if q else variance_map(SMALL, activation, sigma_w2, 0.0) / SMALL
+    return CriticalPoint(sigma_w2, q, slope)
 
 
 def critical_sigma_w2(activation: str, sigma_b2: float) -> float | None:
