@@ -16,14 +16,14 @@ from winit_cli.data.dataset import Dataset, Part
 from winit_cli.engine.batches import batches
 from winit_cli.engine.checkpoint import TrialState
 from winit_cli.engine.evaluate import Scoring, accuracy_of, autocast, evaluate, no_accuracy
-from winit_cli.engine.initial import initialized
+from winit_cli.engine.initial import initialized, started
 from winit_cli.engine.optimizer import make_optimizer, rate_factor
 from winit_cli.engine.records import Array, Checkpoint, Chunk, Finished, Split, Started
 from winit_cli.engine.tape import Tape
 from winit_cli.engine.units import first_units
 from winit_cli.plan import Trial
 from winit_cli.rng import forked, seed_globals
-from winit_cli.schemes.audit import InitRecord, init_hash
+from winit_cli.schemes.audit import InitRecord
 from winit_cli.setting import Setting
 
 FINAL_TRAIN_EXAMPLES = 5000
@@ -50,9 +50,10 @@ def _train_trial(
 ) -> Iterator[Started | Chunk | Finished]:
     setting, seed = trial.setting, trial.seed
     train, steps = setting.train, setting.steps
-    model, records = initialized(trial)
-    yield Started(records, init_hash(records), first_units(model, setting.task.input_shape))
+    initial = initialized(trial)
+    yield started(initial, setting.task.input_shape)
 
+    model, records = initial.model, initial.records
     model.to(setting.device)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     scoring = Scoring(setting.loss.function, accuracy_of if setting.has_accuracy else no_accuracy)

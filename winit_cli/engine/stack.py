@@ -16,16 +16,15 @@ from winit_cli.engine.batches import batches
 from winit_cli.engine.checkpoint import BEFORE, pack, unpack
 from winit_cli.engine.evaluate import autocast, no_accuracy, stacked_accuracy
 from winit_cli.engine.flat import Flat
-from winit_cli.engine.initial import initialized
+from winit_cli.engine.initial import initialized, started
 from winit_cli.engine.optimizer import StackOptimizer
-from winit_cli.engine.records import Checkpoint, Finished, Split, Started
+from winit_cli.engine.records import Checkpoint, Finished, Split
 from winit_cli.engine.serial import finished, first_examples, held_out
 from winit_cli.engine.tape import Tape, surely_finite
 from winit_cli.engine.units import first_units
 from winit_cli.models.lift import lift
 from winit_cli.models.lift.twin import Run
 from winit_cli.plan import Trial
-from winit_cli.schemes.audit import init_hash
 
 EVALUATED_AT_ONCE = 250  # examples per trial: larger activations fall out of the cache
 
@@ -41,9 +40,9 @@ class Stack:
         self.precision = setting.experiment.general.precision
         self.started, models = [], []
         for trial in trials:
-            model, records = initialized(trial)
-            self.started.append(Started(records, init_hash(records), first_units(model, setting.task.input_shape)))
-            models.append(model)
+            initial = initialized(trial)
+            self.started.append(started(initial, setting.task.input_shape))
+            models.append(initial.model)
         self.single = models[0]
         runs = runs_of([trial.seed for trial in trials])
         self.model = lift(models, runs, batched=batched).to(setting.device)

@@ -48,7 +48,7 @@ def _follow(trial: Trial) -> Sizes:
     """Train as the trial would, for 5 steps. At step 0 the root mean square of each layer's pre-activations on the
     examples of the first batches, and from then on that of their change since step 0."""
     setting, train = trial.setting, trial.setting.train
-    model, _ = initialized(trial)
+    model = initialized(trial).model
     data = setting.dataset.train
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = make_optimizer(trained, train, trial.lr)

@@ -17,16 +17,19 @@ from winit_cli.tables import find
 ZEROS = Use("zeros")
 DEFAULT = Use("pytorch_default")
 AS_BUILT = Use("as_built")
+LAYERS_OWN_START = {"norm": "norm layer's own", "scale": "scale's own"}  # what no scheme fills unless it says so
 LAYERS_OWN = (AS_BUILT.scheme, DEFAULT.scheme)  # values that no function of a scheme makes
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """A parameter, the scheme that fills it, and the part of the recipe that says so."""
+    """A parameter, the scheme that fills it, and the part of the recipe that says so; ``fitted`` is the scheme that
+    looks at data and changes it afterwards."""
 
     slot: Slot
     use: Use
     rule: str
+    fitted: Use | None = None
 
 
 def assign(model_slots: Iterable[Slot], recipe: Recipe) -> list[Assignment]:
@@ -48,20 +51,21 @@ def assign(model_slots: Iterable[Slot], recipe: Recipe) -> list[Assignment]:
     return assignments
 
 
-def _settled(slot: Slot, use: Use, rule: str = "") -> Assignment:
+def _settled(slot: Slot, use: Use, rule: str = "", fitted: Use | None = None) -> Assignment:
     """What a scheme that treats parameters differently chooses for this one; others stay as they are."""
     slot = slot.packed() if use.is_packed else slot
     row = SCHEMES[use.scheme]
+    fitted = fitted or (use if row.fit is not None else None)
     if row.choose is None:
-        return Assignment(slot, use, rule)
+        return Assignment(slot, use, rule, fitted)
     with blaming(f"scheme {row.name}") if row.source else contextlib.nullcontext():
         chosen = row.choose(slot, **use.arguments)
         fan = {"fan": "torch"} if use.is_packed or chosen.is_packed else {}
         if chosen.scheme == row.name:
-            return Assignment(slot.packed() if fan else slot, Use(row.name, {**chosen.options, **fan}), rule)
+            return Assignment(slot.packed() if fan else slot, Use(row.name, {**chosen.options, **fan}), rule, fitted)
         other = find(SCHEMES, chosen.scheme, "scheme")
         options = other.options(**chosen.arguments).model_dump()
-    return _settled(slot, Use(other.name, options | fan), rule)
+    return _settled(slot, Use(other.name, options | fan), rule, fitted)
 
 
 def _chosen(slot: Slot, recipe: Recipe) -> tuple[Use, str] | None:
@@ -80,8 +84,10 @@ def _choose(slot: Slot, recipe: Recipe) -> tuple[Use, str] | None:
     for index, rule in enumerate(recipe.rules):
         if rule.matches(slot):
             return rule.use, recipe.name_of(index)
-    if slot.kind == "norm":
-        return (AS_BUILT, "scheme") if recipe.scheme == AS_BUILT.scheme else (DEFAULT, "norm layer's own")
+    if slot.kind in LAYERS_OWN_START:
+        if recipe.main is not None and slot.kind in SCHEMES[recipe.main.scheme].also:
+            return recipe.main, "scheme"
+        return (AS_BUILT, "scheme") if recipe.scheme == AS_BUILT.scheme else (DEFAULT, LAYERS_OWN_START[slot.kind])
     if slot.kind in LAYERS:
         return others
     return others if slot.kind == "other" and _speaks_of_unknown_layers(slot, recipe) else None

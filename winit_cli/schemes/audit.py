@@ -58,9 +58,9 @@ def init_hash(records: Sequence[InitRecord]) -> str:
 
 
 def expected(assignment: Assignment) -> Moments:
-    """The moments that the formula promises for one block of the parameter."""
+    """The moments that the formula promises for one block of the parameter; none where data decides."""
     slot = assignment.slot
-    if not slot.parameter.numel():
+    if not slot.parameter.numel() or assignment.fitted is not None:
         return Moments(std=None, mean=None)
     if assignment.use.scheme == "pytorch_default":
         return _module_moments(slot)
@@ -85,7 +85,7 @@ def _record(name: str, parameter: Tensor, assignment: Assignment, rule: str, mom
     return InitRecord(
         param=name,
         shape="x".join(map(str, values.shape)) or "scalar",
-        scheme=assignment.use.scheme,
+        scheme=(assignment.fitted or assignment.use).scheme,
         rule=rule,
         fan_in=fan_in,
         fan_out=fan_out,
