@@ -14,6 +14,7 @@ from winit_cli.engine.records import Started
 from winit_cli.engine.units import first_units
 from winit_cli.plan import Trial
 from winit_cli.schemes.apply import initialize
+from winit_cli.schemes.assign import rates_of
 from winit_cli.schemes.audit import InitRecord, audit, init_hash
 from winit_cli.schemes.fitting import Cost, Examples
 
@@ -22,11 +23,13 @@ ALONE = threading.Lock()  # a user's scheme or model may draw from global genera
 
 @dataclass(frozen=True)
 class Initial:
-    """A model with its initial values, their audit, and what schemes took that looked at data."""
+    """A model with its initial values, their audit, what schemes took that looked at data, and what multiplies the
+    learning rate of each parameter, by name."""
 
     model: nn.Module
     records: list[InitRecord]
     cost: Cost
+    rates: dict[str, float]
 
 
 def initialized(trial: Trial) -> Initial:
@@ -36,8 +39,8 @@ def initialized(trial: Trial) -> Initial:
     with ALONE, one_thread():
         model = setting.build(trial.seed)
         examples = Examples(part.x, part.y, setting.loss.function)
-        records = audit(initialize(model, trial.entry.recipe, trial.seed, examples, cost))
-    return Initial(model, records, cost)
+        assignments = initialize(model, trial.entry.recipe, trial.seed, examples, cost)
+    return Initial(model, audit(assignments), cost, rates_of(assignments, setting.train.optimizer))
 
 
 def started(initial: Initial, input_shape: tuple[int, ...]) -> Started:

@@ -14,6 +14,7 @@ from winit_cli.schemes import (
     frameworks,
     isometry,
     lecun,
+    mup,
     outputs,
     recurrent,
     residual,
@@ -26,8 +27,32 @@ from winit_cli.tables import table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-FILES = (default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent, residual, driven, outputs)
-FAMILIES = ("default", "variance scaling", "structured", "recurrent", "residual", "data-driven", "outputs", "fixed")
+FILES = (
+    default,
+    variance,
+    lecun,
+    fixed,
+    frameworks,
+    deep,
+    structured,
+    isometry,
+    recurrent,
+    residual,
+    mup,
+    driven,
+    outputs,
+)
+FAMILIES = (
+    "default",
+    "variance scaling",
+    "structured",
+    "recurrent",
+    "residual",
+    "width",
+    "data-driven",
+    "outputs",
+    "fixed",
+)
 ROWS = [row for file in FILES for row in file.SCHEMES]
 SCHEMES: dict[str, Scheme] = table(*sorted(ROWS, key=lambda row: FAMILIES.index(row.family)))
 
