@@ -29,6 +29,8 @@ def cut(words: list[str]) -> list[str]:
     """The command at a size that a test can afford; sizes that the README itself sets stay."""
     if words[0] == "bench":  # of an option that is given twice, the last one counts
         return [*words, "--cases", "mlp-small", "--trials", "1", "--repeats", "1"]
+    if words[0] == "report" and "--format" not in words:
+        return [*words, "--format", "html"]
     if words[0] not in ("run", "compare"):
         return words
     given = {word.partition("=")[0] for word in words} | _sized(words)
