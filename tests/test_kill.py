@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("kill")
 TESTS = Path(__file__).parent
 RECALL = "data={name: recall, lag: 4, symbols: 3, train_size: 40, test_size: 20}"
 IMAGES = "data={name: digits, train_size: 60, test_size: 30}"

@@ -101,7 +101,7 @@ def _every_pair() -> Iterator[Any]:
 @pytest.mark.parametrize(("model", "train"), list(_every_pair()))
 def test_stacked_equals_serial(model: str, train: str) -> None:
     plan = plan_of("engine=stacked", SCHEMES, TRAINED[train], *MODELS[model])
-    check_parity(in_double(plan), DOUBLE, ways=(False, True))
+    check_parity(in_double(plan), DOUBLE, batched=None)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -125,14 +125,14 @@ def part_in_double(part: Part | None) -> Part | None:
     return Part(part.x.double(), part.y.double() if part.y.is_floating_point() else part.y)
 
 
-def check_parity(plan: Plan, rounding: float, *, ways: Sequence[bool] = (False,)) -> None:
+def check_parity(plan: Plan, rounding: float, *, batched: bool | None = False) -> None:
     """Trials by themselves against all of them as one stack: every label at every rate, at each seed in turn.
 
-    ``ways`` are the values of ``batched`` with which the stack is trained.
+    The stack is trained looped or ``batched``, or both, one after the other, if that is ``None``.
     """
     trials = sorted(plan.trials, key=lambda trial: trial.lr)
     labels, seeds = (list(dict.fromkeys(getattr(trial, name) for trial in trials)) for name in ("label", "seed"))
-    stacks = [stacked(plan, trials, batched=batched) for batched in ways]
+    stacks = [stacked(plan, trials, batched=way) for way in ((False, True) if batched is None else (batched,))]
     for trial in trials:
         if trial.seed == seeds[labels.index(trial.label) % len(seeds)]:
             wanted = list(train_trial(trial, plan.settings[0].dataset))

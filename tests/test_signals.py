@@ -68,7 +68,7 @@ for line in sys.stdin:
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.xdist_group("signals")]
 
 
 @pytest.fixture(params=[pytest.param("serial", marks=pytest.mark.slow), "stacked"], scope="module")
