@@ -1,6 +1,7 @@
 """Every figure, over runs that stress it: the tests run over each row of PLOTS."""
 
 import dataclasses
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ RUNS = {
     "diverged": {"labels": ["ones"], "seeds": 2},
     "zeros": {"labels": ["zeros"]},
 }
+MANY = {"labels": [f"scheme_{index}" for index in range(45)], "seeds": 1, "layers": 2, "length": 5}
 SOMETIMES = {"final_metric_leaders"}  # drawn only where leaders crowd in a corner
 OF_PROBES = {plot.name for plot in SIGNAL_PLOTS}  # tested with runs of their own
 every_plot = pytest.mark.parametrize(
@@ -37,8 +39,9 @@ every_plot = pytest.mark.parametrize(
 )
 
 
+@cache
 def run_of(name: str) -> RunFrames:
-    return crowded() if name == "crowded" else make_run(Path("run"), **RUNS[name])
+    return crowded() if name == "crowded" else make_run(Path("run"), **(MANY if name == "many" else RUNS[name]))
 
 
 def crowded() -> RunFrames:
@@ -71,7 +74,7 @@ def test_a_figure_can_be_laid_out(plot, name):
 
 @every_plot
 def test_more_than_forty_labels_do_not_crash(plot):
-    figure = plot.draw(make_run(Path("run"), [f"scheme_{index}" for index in range(45)], seeds=1, layers=2, length=5))
+    figure = plot.draw(run_of("many"))
     assert figure is not None or plot.name in SOMETIMES
     if figure is not None:
         figure.draw_without_rendering()
@@ -87,8 +90,8 @@ def test_nothing_measured_is_no_figure(plot):
 
 @every_plot
 def test_the_same_run_gives_the_same_bytes(plot):
+    first, second = (plot.draw(run_of("crowded")) for _ in range(2))
     for kind in ("png", "svg"):
-        first, second = (plot.draw(run_of("crowded")) for _ in range(2))
         assert encode(first, kind) == encode(second, kind)
 
 
