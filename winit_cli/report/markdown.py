@@ -10,7 +10,7 @@ import yaml
 
 from winit_cli.findings import Findings
 from winit_cli.findings.foretold import said
-from winit_cli.findings.numbers import Row, number, p_text, records, with_interval
+from winit_cli.findings.numbers import Row, number, p_text, ranked, records, with_interval
 from winit_cli.report.joined import Joined, Place
 from winit_cli.store.frames import RunFrames
 from winit_cli.visible import visible
@@ -124,8 +124,7 @@ def _cell(name: str, row: Row) -> str:
     if name in ("test accuracy", "test loss"):
         return _score(row, name.removeprefix("test "))
     if name == "rank":
-        same = row["rank_low"] == row["rank_high"]
-        return f"{row['rank']}" if same else f"{row['rank']} ({row['rank_low']}–{row['rank_high']})"
+        return ranked(row)
     if name == "difference":
         return with_interval(row["difference"], row["difference_low"], row["difference_high"])
     if name == "p":

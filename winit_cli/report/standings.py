@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from winit_cli.findings import Findings
-from winit_cli.findings.numbers import Row, number, p_text, records, with_interval
+from winit_cli.findings.numbers import Row, number, open_places, p_text, records, with_interval
 from winit_cli.plots.panels import Facet
 from winit_cli.plots.window import Window, constant_of, window_of
 from winit_cli.report.charts import Key, keys
@@ -100,12 +100,7 @@ def _cell(name: str, row: Row, found: Findings, legend: dict[str, Key], window: 
 
 
 def _rank(row: Row) -> Cell:
-    span = (
-        f"{row['rank_low']:.0f}"
-        if row["rank_low"] == row["rank_high"]
-        else f"{row['rank_low']:.0f}–{row['rank_high']:.0f}"
-    )
-    return Cell(number(row["rank"]), row["rank"], f"{span} of {row['of']:.0f}", "rank")
+    return Cell(number(row["rank"]), row["rank"], f"{open_places(row)} of {row['of']}", "rank")
 
 
 def _label(row: Row, legend: dict[str, Key]) -> Cell:
