@@ -17,7 +17,7 @@ from winit_cli.stats import split_label
 from winit_cli.store.frames import RunFrames
 
 MEANINGS = {
-    "rank": "Place by the mean of the metric. Below it the places that these seeds leave open. A diverged trial counts "
+    "rank": "Place by the mean of the metric. Below it the places that these seeds leave open to it. A diverged trial counts "
     "as the worst value seen; equal rows share a place.",
     "label": "The configured use of a scheme, and below it the scheme where the label does not say it.",
     "lr": "Learning rate.",
@@ -31,7 +31,7 @@ MEANINGS = {
     "or gradient became infinite or undefined).",
     "steps to target": "Median number of updates until the test part reaches the target; a trial that misses it "
     "counts as infinitely slow, so that half of them missing it leaves no median.",
-    "why": "What the signals at the start say about it.",
+    "why": "What the signals and gradients at the start say about it.",
 }
 NUMERIC = {"rank", "lr", "test accuracy", "test loss", "steps to target"}
 MINUS = "−"
@@ -120,9 +120,8 @@ def _verdict(row: Row) -> Cell:
         return Cell(row["verdict"] or "", kind=f"verdict {row['verdict'] or 'none'}")
     needed = row["seeds_needed"]
     more = "over 1,000 seeds to decide" if math.isinf(needed) else f"about {needed:.0f} seeds to decide"
-    said = ", ".join(filter(None, (difference(row), f"p {p_relation(row['p_holm'])}")))
-    note = said if math.isnan(needed) else f"{said}\n{more}"
-    return Cell(row["verdict"], _sortable(row["p_holm"]), note, f"verdict {row['verdict']}")
+    said = [difference(row), f"p {p_relation(row['p_holm'])}", "" if math.isnan(needed) else more]
+    return Cell(row["verdict"], _sortable(row["p_holm"]), "\n".join(filter(None, said)), f"verdict {row['verdict']}")
 
 
 def difference(row: Row) -> str:
