@@ -10,7 +10,7 @@ import pytest
 from winit_cli.cli.terminal import Terminal
 
 PATH = "/a/path/" + "of-many-letters/" * 5
-NOTE = f"9 comparisons with the baseline: no better or worse is possible with 2 seeds; the run is in {PATH} and goes on there"
+NOTE = f"9 comparisons with the baseline: no better or worse is possible; the run is in {PATH} and goes on there"
 
 
 class Screen(io.StringIO):

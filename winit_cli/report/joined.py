@@ -18,7 +18,8 @@ from winit_cli.stats import SELECTED, split_label
 @dataclass(frozen=True)
 class Place:
     """A label's result in a run, at its best learning rate there. ``is_tied`` means that it is tied with the
-    best of the run, or that the seeds do not rule out that it is the best itself; not of a label that learned nothing."""
+    best of the run, or that the seeds do not rule out that it is the best itself; never where all trials are stuck or
+    diverged."""
 
     row: Row
     metric: str

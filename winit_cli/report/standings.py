@@ -17,8 +17,8 @@ from winit_cli.stats import split_label
 from winit_cli.store.frames import RunFrames
 
 MEANINGS = {
-    "rank": "Place by the mean of the metric. Below it the places that these seeds leave open to it. A diverged trial counts "
-    "as the worst value seen; equal rows share a place.",
+    "rank": "Place by the mean of the metric. Below it the places that these seeds leave open to it. A diverged trial "
+    "counts as the worst value seen; equal rows share a place.",
     "label": "The configured use of a scheme, and below it the scheme where the label does not say it.",
     "lr": "Learning rate.",
     "test accuracy": "Share of the test part classified correctly after the last update: mean over the seeds that did "
