@@ -97,6 +97,6 @@ def _explanations(found: Findings, names: list[str]) -> Iterator[str]:
     if "steps to target" in names:
         yield next(text for text in found.method if text.startswith("Steps to target"))
     if text := said(found.foretold):
-        yield f"{AT_START if AT_START in names else 'why'}: {text}"
+        yield f"{'why' if 'why' in names else AT_START}: {text}"
     if RATIO in names:
         yield f"{RATIO}: gradient norm of the first weight over the last's before training"
