@@ -33,4 +33,6 @@ def test_logarithmic_axes_have_ticks_without_a_text_too() -> None:
 def test_the_page_draws_them_and_says_what_stuck_means(tmp_path: Path) -> None:
     run = make_run(tmp_path, TWELVE)
     assert 'class="finer"' in render(run)
-    assert "Stuck, no better than a constant answer: normal:std=0.001 in 3 of 3, zeros in" in " ".join(Findings(run).sentences)
+    assert "Stuck, no better than a constant answer: normal:std=0.001 in 3 of 3, zeros in" in " ".join(
+        Findings(run).sentences
+    )
