@@ -37,7 +37,7 @@ def theory(
 ) -> None:
     """Mean-field numbers of a wide net: where signals settle, order or chaos, how deep they reach.
 
-    In --json, null stands for what does not exist or is infinite.
+    In --json, null stands for what does not exist.
     """
     terminal = Terminal(json, no_color=no_color)
     numbers = {"--sigma-w2": sigma_w2, "--sigma-b2": sigma_b2, "--width": width, "--depth": depth}

@@ -21,7 +21,7 @@ METRICS = {
 
 
 def figure(frame: DataFrame, critical: float | None = None) -> Figure | None:
-    """A panel for each number, a line for each label, theory dashed. None where not exactly one axis was scanned."""
+    """A panel for each number, a line for each label, theory dotted. None where not exactly one axis was scanned."""
     axes_of = scanned(frame)
     if len(axes_of) != 1:
         return None

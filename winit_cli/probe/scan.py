@@ -102,4 +102,4 @@ def _expected(trial: Trial, one: Measured, records: list[InitRecord]) -> dict[st
     }
     last = layers[-2]
     reach = xi_c(activation, last.sigma_w2, last.sigma_b2) if len(layers) > 2 else None
-    return found if reach is None else found | {"trainable_depth": REACH * reach}
+    return found if reach in (None, math.inf) else found | {"trainable_depth": REACH * reach}

@@ -81,25 +81,25 @@ def c_star(activation: str, sigma_w2: float, sigma_b2: float) -> float | None:
 
 
 def xi_q(activation: str, sigma_w2: float, sigma_b2: float) -> float | None:
-    """Layers over which a departure from q* falls by e: ``-1 / ln|dV/dq|`` at q*; None where infinite or without q*."""
+    """Layers over which a departure from q* falls by e: ``-1 / ln|dV/dq|`` at q*; None without q*."""
     q = q_star(activation, sigma_w2, sigma_b2)
     return None if q is None else depth_scale(variance_slope(q, activation, sigma_w2))
 
 
 def xi_c(activation: str, sigma_w2: float, sigma_b2: float) -> float | None:
-    """Layers over which a departure from c* falls by e: ``-1 / ln(dC/dc)`` at c*; None where infinite or without q*.
+    """Layers over which a departure from c* falls by e: ``-1 / ln(dC/dc)`` at c*; None where signals grow without end.
 
     Where c* = 1 the slope is chi_1, and xi_c is also the depth over which squared gradients change by e.
     """
     q, c = q_star(activation, sigma_w2, sigma_b2), c_star(activation, sigma_w2, sigma_b2)
-    if q is None or c is None:
+    chi = chi_1(activation, sigma_w2, sigma_b2)
+    if c is None or chi is None or (q is None and chi > 1 + CRITICAL):
         return None
-    slope = chi_1(activation, sigma_w2, sigma_b2) if c == 1 else correlation_slope(c, activation, sigma_w2, sigma_b2, q)
-    return None if slope is None else depth_scale(slope)
+    return depth_scale(chi if q is None or c == 1 else correlation_slope(c, activation, sigma_w2, sigma_b2, q))
 
 
-def depth_scale(slope: float) -> float | None:
-    """``-1 / ln|slope|``; 0 for a slope of 0, None where nothing falls."""
+def depth_scale(slope: float) -> float:
+    """``-1 / ln|slope|``; 0 for a slope of 0, infinite where nothing falls."""
     if abs(slope) >= 1 - CRITICAL:
-        return None
+        return math.inf
     return -1 / math.log(abs(slope)) if slope else 0.0

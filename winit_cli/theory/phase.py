@@ -89,17 +89,17 @@ def _of_c(found: MeanField) -> str:
 
 
 def _of_xi_q(found: MeanField) -> str:
-    if found.q_star is None:
-        return WITHOUT_Q
     if found.xi_q is None:
+        return WITHOUT_Q
+    if found.xi_q == math.inf:
         return "infinite: q_star is not approached exponentially"
     return "layers over which the distance of the mean square from q_star falls by e"
 
 
 def _of_xi_c(found: MeanField) -> str:
-    if phase(found) == "unbounded" or found.c_star is None:
-        return WITHOUT_Q
     if found.xi_c is None:
+        return WITHOUT_Q
+    if found.xi_c == math.inf:
         return "infinite: depth does not limit how far signals reach"
     return f"signals reach, and nets train, to a depth of about {REACH} xi_c = {_layers(REACH * found.xi_c)}"
 
