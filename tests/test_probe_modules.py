@@ -215,7 +215,8 @@ def test_frozen_weights_have_no_gradient() -> None:
     module = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)).requires_grad_(False)
     found = winit.probe(module, X[:, 0, 0])
     assert "grad_norm" not in set(found.table["metric"])
-    assert found.verdict == "healthy"
+    assert found.verdict == "healthy" and "not the cause" not in found.advice
+    assert found.advice.endswith("no parameter trains (requires_grad), so that no gradient was seen")
 
 
 def test_what_it_returns() -> None:
@@ -239,7 +240,9 @@ def test_what_it_returns() -> None:
         (nn.Linear(8, 2), np.zeros((4, 8)), "x is ndarray, expected a tensor"),
         (nn.Linear(8, 2), torch.zeros(0, 8), r"x is a tensor of shape \(0, 8\), expected"),
         (nn.Linear(8, 2), torch.full((4, 8), torch.nan), "not finite"),
-        (nn.Linear(8, 2, bias=False), torch.zeros(4, 8), "x is zero everywhere"),
+        (nn.Linear(8, 2, bias=False), torch.zeros(4, 8), "all 4 examples are zero everywhere"),
+        (nn.Linear(8, 2), torch.ones(4, 8), "all 4 examples are equal, so nothing could be told apart"),
+        (nn.Embedding(5, 2), torch.zeros(4, dtype=torch.long), "all 4 examples are equal"),
         (nn.Flatten(), X, "Flatten called no layer with weights"),
         (nn.LazyLinear(2), X, "has no shape before a first forward pass"),
     ],

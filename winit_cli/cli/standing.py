@@ -79,6 +79,7 @@ def _explanations(found: Findings, names: list[str]) -> Iterator[str]:
     """What the columns mean that are there."""
     from winit_cli.findings.foretold import said
     from winit_cli.findings.numbers import records
+    from winit_cli.findings.why import unexplained
 
     rows = records(found.standings)
     if "verdict" in names:
@@ -96,5 +97,7 @@ def _explanations(found: Findings, names: list[str]) -> Iterator[str]:
         yield next(text for text in found.method if text.startswith("Steps to target"))
     if text := said(found.foretold):
         yield f"{AT_START if AT_START in names else 'why'}: {text}"
+    if "why" not in names:
+        yield from unexplained(rows)
     if RATIO in names:
         yield f"{RATIO}: gradient norm of the first weight over the last's before training"

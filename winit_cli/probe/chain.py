@@ -49,8 +49,19 @@ class Chain:
         return ratio(self.size(depth), self.size(self.start))
 
     def gradient(self, depth: int) -> float:
-        """Norm of the loss's gradient at a layer in proportion to that at the head."""
-        return ratio(self.of(depth, "grad_norm"), self.of(self.head, "grad_norm"))
+        """Norm of the loss's gradient at a layer in proportion to that at the last one; NaN where it was not seen."""
+        return ratio(self.of(depth, "grad_norm"), self.of(self.last, "grad_norm"))
+
+    @property
+    def first(self) -> int:
+        """The first layer with a gradient that was seen: there is none before what is frozen or detached."""
+        return next((depth for depth in self.depths if not math.isnan(self.of(depth, "grad_norm"))), 1)
+
+    @property
+    def last(self) -> int:
+        """The last layer with a gradient that is not 0; the head, but where the loss is about another output."""
+        there = (depth for depth in reversed(self.depths) if self.of(depth, "grad_norm") > 0)
+        return next(there, self.head)
 
     @property
     def start(self) -> int:
