@@ -250,3 +250,40 @@ def test_what_it_returns() -> None:
 def test_what_it_refuses(module: Any, x: Any, message: str) -> None:
     with pytest.raises(WinitError, match=message):
         winit.probe(module, x)
+
+
+class Residual(nn.Module):
+    """Branches that begin at zero, as zero-init residual networks have them (Goyal et al. 2017, arXiv:1706.02677)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Linear(8, 8), nn.Linear(8, 3)
+        self.branches = nn.ModuleList(nn.Linear(8, 8) for _ in range(3))
+        for branch in self.branches:
+            winit.init(branch, "zeros")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for branch in self.branches:
+            x = x + branch(x.relu())
+        return self.head(x)
+
+
+def test_a_branch_of_zeros_does_not_stop_the_signal_that_goes_around_it() -> None:
+    module = Residual()
+    found = winit.probe(module, X[:, 0, 0], Y % 3)
+    assert found.table.set_index(["layer", "metric"])["value"]["branches.2", "pre_mean_square"] == 0
+    assert found.verdict == "healthy"
+    winit.init(module.stem, "normal", std=1e-9)
+    assert winit.probe(module, X[:, 0, 0], Y % 3).verdict == "vanishing"
+
+
+def test_sparse_gradients() -> None:
+    module = nn.Sequential(nn.EmbeddingBag(11, 8, sparse=True), nn.Linear(8, 3))
+    module(TOKENS := torch.arange(60).reshape(12, 5) % 11)
+    found = winit.probe(module, TOKENS, torch.arange(12) % 3).table.set_index(["layer", "metric"])["value"]
+    dense = nn.Sequential(nn.EmbeddingBag(11, 8), nn.Linear(8, 3))
+    dense.load_state_dict(module.state_dict())
+    same = winit.probe(dense, TOKENS, torch.arange(12) % 3).table.set_index(["layer", "metric"])["value"]
+    assert found["0.weight", "grad_norm"] == pytest.approx(same["0.weight", "grad_norm"])
+    assert found["0.weight", "grad_norm"] > 0

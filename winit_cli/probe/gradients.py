@@ -60,6 +60,7 @@ def gradients_of(loss: Tensor, layers: Sequence[Layer], module: nn.Module) -> Gr
     if loss.requires_grad:
         with blaming("the backward pass"):
             found = torch.autograd.grad(loss, [*gave, *parameters.values()], allow_unused=True)
+        found = [gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient for gradient in found]
     of_parameters = found[len(gave) :]
     if all(gradient is None for gradient in of_parameters):
         raise UsageError(

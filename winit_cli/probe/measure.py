@@ -58,7 +58,7 @@ def measure(
     rows.sort(key=lambda row: (row.depth, order(row.metric)))
     bins.sort(key=lambda one: one.depth)
     places = tuple(place_of(layer, gradients, memories.get(layer)) for layer in layers)
-    return Measured(places, mean_square(x), tuple(rows), tuple(bins))
+    return Measured(places, mean_square(x), tuple(rows), tuple(bins), layers[-1].given)
 
 
 def place_of(layer: Layer, gradients: Gradients, memory: Memory | None) -> Place:

@@ -66,12 +66,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Measured:
-    """The layers in order, the head last, the mean square of the input, and all rows by depth and metric."""
+    """The layers in order, the head last, the mean square of the input, and all rows by depth and metric;
+    ``into_head`` is the mean square of what the head is given."""
 
     places: tuple[Place, ...]
     input_mean_square: float
     rows: tuple[Row, ...]
     bins: tuple[Bin, ...] = ()
+    into_head: float = float("nan")
 
     def value(self, depth: int, metric: str) -> float:
         """The number of a layer; NaN where there is none."""

@@ -41,4 +41,4 @@ def measure_quickly(module: nn.Module, x: Tensor, y: Tensor | None, loss: Loss, 
         rows = [*activity(layers, x), *gradient_rows(Gradients(gradients.given, {}), layers, depths)]
         rows += [*symmetry(of_one_unit), *memory_rows(memories)]
     places = tuple(place_of(layer, gradients, memories.get(layer)) for layer in layers)
-    return Measured(places, mean_square(x), tuple(rows))
+    return Measured(places, mean_square(x), tuple(rows), into_head=layers[-1].given)

@@ -97,7 +97,7 @@ def _exploding(chain: Chain) -> Verdict | None:
 
 def _vanishing(chain: Chain) -> Verdict | None:
     last = chain.head - 1
-    if last <= chain.start or not chain.change(last) < FADED:
+    if last <= chain.start or not max(chain.change(last), chain.change_around) < FADED:
         return None
     seen = [depth for depth in range(chain.start + 1, last + 1) if chain.change(depth) > 0]  # what has not underflowed
     end = seen[-1] if seen and chain.change(seen[-1]) < FADED else last
