@@ -18,6 +18,7 @@ PACKAGE = Path(winit_cli.__file__).parent
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "criteria": set(),
+    "numerals": set(),
     "visible": set(),
     "jsonable": set(),
     "rng": set(),
@@ -45,7 +46,7 @@ BELOW["engine"] = {*BELOW["plan"], "plan", "sizes"}
 BELOW["probe"] = {*BELOW["engine"], "engine", "criteria"}
 BELOW["findings"] = {*BELOW["claims"], "claims", "jsonable", *BELOW["theory"], "theory", "criteria"}
 BELOW["lint"] = {*BELOW["probe"], "probe", *BELOW["findings"], "findings", "resolved"}
-BELOW["plots"] = {*BELOW["stats"], "stats", *BELOW["theory"], "theory", "visible", "criteria"}
+BELOW["plots"] = {*BELOW["stats"], "stats", *BELOW["theory"], "theory", "visible", "criteria", "numerals"}
 BELOW["report"] = {*BELOW["plots"], "plots", "findings", "jsonable"}
 BELOW["stopping"] = {"errors"}
 BELOW["workers"] = {"errors", "foreign", "stopping"}

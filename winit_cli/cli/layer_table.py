@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from winit_cli.cli.terminal import Terminal
+from winit_cli.numerals import short
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -62,7 +63,8 @@ def over_time(means: DataFrame) -> Iterator[str]:
     before the last, the half-life of what it keeps, and the share of each gate's values that are nearly 0 or 1."""
     for layer in _layers(means):
         mine = means[means["layer"] == layer]
-        found = {row.metric: row.mean for row in mine.itertuples() if not math.isnan(row.mean)}
+        found: dict[str, float] = dict(zip(mine["metric"].astype(str), mine["mean"].astype(float), strict=True))
+        found = {metric: mean for metric, mean in found.items() if not math.isnan(mean)}
         lags = {metric.removeprefix(LAG): short(value) for metric, value in found.items() if metric.startswith(LAG)}
         gates = [f"{metric.removeprefix(GATE)} {found[metric]:.0%}" for metric in found if metric.startswith(GATE)]
         said = [
@@ -81,12 +83,3 @@ def _cell(row: object, with_interval: bool) -> str:
         return "-"
     half = high - mean
     return short(mean) + (f"±{short(half, 1)}" if with_interval and half > 0 else "")
-
-
-def short(number: float, digits: int = 2) -> str:
-    """``0.98``, ``120``, ``3e-5``."""
-    if number == 0 or 1e-3 <= abs(number) < 1e3:
-        text = f"{number:.{digits}g}"
-        return f"{float(text):g}" if "e" in text else text
-    significand, _, power = f"{number:.{digits - 1}e}".partition("e")
-    return f"{significand}e{int(power)}" if power else significand

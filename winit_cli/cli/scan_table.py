@@ -10,8 +10,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from winit_cli.cli.layer_table import short
 from winit_cli.cli.terminal import Terminal
+from winit_cli.numerals import short
 
 if TYPE_CHECKING:
     from winit_cli.probe.scan import Cell
