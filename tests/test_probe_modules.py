@@ -274,6 +274,10 @@ def test_a_branch_of_zeros_does_not_stop_the_signal_that_goes_around_it() -> Non
     found = winit.probe(module, X[:, 0, 0], Y % 3)
     assert found.table.set_index(["layer", "metric"])["value"]["branches.2", "pre_mean_square"] == 0
     assert found.verdict == "healthy"
+    winit.init(module.head, "zeros")
+    waiting = winit.probe(module, X[:, 0, 0], Y % 3)
+    assert waiting.verdict == "healthy" and "the head is zero" in waiting.advice
+    winit.init(module.head, "kaiming_normal")
     winit.init(module.stem, "normal", std=1e-9)
     assert winit.probe(module, X[:, 0, 0], Y % 3).verdict == "vanishing"
 

@@ -42,10 +42,21 @@ def _symmetric(chain: Chain) -> Verdict | None:
     """All units of a hidden layer are equal and are updated alike."""
     for depth in chain.hidden:
         place, unlike = chain.place(depth), chain.of(depth, "distinct_gradients")
-        if place.units > 1 and chain.of(depth, "distinct_units") <= ONE and not unlike > ONE:
+        if (
+            place.units > 1
+            and chain.of(depth, "distinct_units") <= ONE
+            and not unlike > ONE
+            and not _waits(chain, depth)
+        ):
             text = advice.symmetric(place.units, place.path)
             return Verdict("symmetric", place.path, "distinct_units", chain.of(depth, "distinct_units"), text)
     return None
+
+
+def _waits(chain: Chain, depth: int) -> bool:
+    """Whether a layer is a residual branch that begins at zero and, behind a head of zeros, has no gradient yet that
+    could tell its units apart, as in Fixup (Zhang et al. 2019, arXiv:1901.09321)."""
+    return _head_is_zero(chain) and chain.change_around > 0 and chain.of(depth, "pre_mean_square") == 0
 
 
 def _not_finite(chain: Chain) -> Verdict | None:
