@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 from frames import TWELVE
 from matplotlib.figure import Figure
 from signal_frames import make_coordinates, make_scan
 from test_plots_signals import overlaps
 
-from winit_cli.plots import coordinate, encode, phase, scan_lines
+from winit_cli.plots import boxes, coordinate, encode, phase, scan_lines
 from winit_cli.plots.scan_axes import edges
 
 SIGMAS = tuple(1 + 0.25 * place for place in range(9))
@@ -113,3 +114,17 @@ def test_a_coordinate_check_has_a_line_for_each_layer_over_the_width() -> None:
 )
 def test_the_same_tables_give_the_same_bytes(draw: Callable[[], Figure]) -> None:
     assert encode(draw(), "svg") == encode(draw(), "svg")
+
+
+def test_equal_slopes_are_told_once_and_equal_values_have_a_width() -> None:
+    rows = [("a", width, 0, 5, "layers.0", 1, 0.5) for width in (8, 16, 32)]
+    frame = pd.DataFrame(rows, columns=["label", "width", "seed", "step", "layer", "depth", "value"])
+    figure = coordinate.figure(frame)
+    assert figure is not None
+    texts = [text.get_text() for ax in figure.axes for text in [*ax.texts, ax.title]]
+    assert "width^0.00" in texts and not any(" to " in text for text in texts)
+    drawn = boxes.plot(
+        [boxes.Box(*np.array([[0.5], [0.5], [9.0]]), (0.0, 1.0), "")], Figure().subplots(), color="k", places=1
+    )
+    (bar,) = drawn.collections[0].get_paths()
+    assert bar.get_extents().width > 0.01
