@@ -80,6 +80,7 @@ def _explanations(found: Findings, names: list[str]) -> Iterator[str]:
     from winit_cli.findings.foretold import said
     from winit_cli.findings.method import OPEN_PLACES
     from winit_cli.findings.numbers import records
+    from winit_cli.findings.why import unexplained
 
     rows = records(found.standings)
     if "verdict" in names:
@@ -98,5 +99,7 @@ def _explanations(found: Findings, names: list[str]) -> Iterator[str]:
         yield next(text for text in found.method if text.startswith("Steps to target"))
     if text := said(found.foretold):
         yield f"{'why' if 'why' in names else AT_START}: {text}"
+    if "why" not in names:
+        yield from unexplained(rows)
     if RATIO in names:
         yield f"{RATIO}: gradient norm of the first weight over the last's before training"

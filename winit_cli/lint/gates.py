@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from winit_cli.criteria import FADED, LOST
 from winit_cli.lint.filled import Filled
 from winit_cli.lint.recurrence import Recurrence, lstm_factor, recurrence_of
 from winit_cli.lint.steps import SURE, power
 from winit_cli.lint.subject import Found, Label
-from winit_cli.probe.criteria import FADED, LOST
 
 ALIKE = ("zeros", "ones", "constant", "normal", "uniform", "trunc_normal", "pytorch_default")  # the same for all gates
 WEAK = 0.4  # n Var(W) up to which recurrent weights do no more than the first order says

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from winit_cli.criteria import BACKWARD_GROWN, FADED, FORWARD_GROWN, SATURATED
 from winit_cli.lint.chain import Chain, Layer
 from winit_cli.lint.expectation import LEAST
 from winit_cli.lint.filled import Filled
@@ -16,7 +17,6 @@ from winit_cli.lint.steps import SURE, grown_in_time, lost_in_time
 from winit_cli.lint.subject import Found, Label
 from winit_cli.lint.words import std_text
 from winit_cli.probe import advice
-from winit_cli.probe.criteria import BACKWARD_GROWN, FADED, FORWARD_GROWN, SATURATED
 
 
 def std_too_small(label: Label) -> Iterator[Found]:

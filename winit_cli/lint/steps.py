@@ -10,12 +10,12 @@ import math
 import statistics
 from collections.abc import Iterator
 
+from winit_cli.criteria import BACKWARD_GROWN, FADED, LOST, SATURATED
 from winit_cli.lint.expectation import LEAST, expectation, saturated
 from winit_cli.lint.recurrence import Recurrence, recurrence_of, squares_of
 from winit_cli.lint.subject import Found, Label
 from winit_cli.lint.words import std_text
 from winit_cli.probe import advice
-from winit_cli.probe.criteria import BACKWARD_GROWN, FADED, LOST, SATURATED
 
 SURE = 1.1  # how far beyond a limit, in proportion, an expectation must lie: networks of a few seeds scatter around it
 _CURES = {

@@ -54,7 +54,8 @@ def plot(frame: DataFrame, ax: Axes, *, look: Look) -> Axes:
     marker = look.marker if len(frame) <= MARKED else ""
     style: dict[str, Any] = {"color": look.color, "linestyle": look.line, "marker": marker, "zorder": look.order}
     ax.plot(frame["depth"], frame["mean"], markersize=4, linewidth=1.6, **style)
-    low, high = (frame[name].where(frame["n"] >= FEW) for name in ("ci_low", "ci_high"))
+    # a cosine lies within 1
+    low, high = (frame[name].where(frame["n"] >= FEW).clip(-1, 1) for name in ("ci_low", "ci_high"))
     ax.fill_between(frame["depth"], low, high, color=look.color, alpha=0.15, linewidth=0)
     return ax
 

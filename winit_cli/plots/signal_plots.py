@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from winit_cli.criteria import CLOSED, OPEN
 from winit_cli.plots import (
     probe_correlation,
     probe_gates,
@@ -102,8 +103,8 @@ SIGNAL_PLOTS = (
         "probe_gates",
         "Gates of the recurrent layers",
         "How far the gates are open, from 0 to 1, over units, examples and time steps; first probed seed. Shut is "
-        "below 0.05, open above 0.95: there a gate passes next to no gradient of its own. A forget gate of mean f "
-        "keeps a memory for about 1 / (1 - f) steps.",
+        f"below {CLOSED}, open above {OPEN}: there a gate passes next to no gradient of its own. A forget gate of mean "
+        "f keeps a memory for about 1 / (1 - f) steps.",
         signal_texts.gates,
         probe_gates.figure,
     ),
