@@ -17,6 +17,7 @@ from zoo import CASES
 from winit_cli.cli.sources import packaged
 from winit_cli.config.ignore import LintName
 from winit_cli.lint import LINTS
+from winit_cli.lint.rules import RULES
 
 BAD = ["zeros", {"scheme": "constant", "label": "c", "val": 0.5}, {"scheme": "normal", "label": "tiny", "std": 0.0001}]
 MEANT = {"rule": "identical-units", "label": ["zeros", "c"], "reason": "to see it"}
@@ -180,7 +181,7 @@ def _csv(value: Any) -> str:
 
 
 def test_the_rules_are_listed_and_known_by_name() -> None:
-    assert tuple(LINTS) == get_args(LintName)
+    assert tuple(LINTS) == get_args(LintName) == tuple(RULES)
     listed = winit_json("list", "lints")
     assert [row["name"] for row in listed] == list(LINTS)
     readme = (Path(__file__).parent.parent / "README.md").read_text()
