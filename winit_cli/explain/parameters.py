@@ -22,6 +22,9 @@ from winit_cli.schemes.slots import slots
 from winit_cli.theory.moments import Moments, fans
 
 
+PLACES = ("head", "last")  # of the layer in its model: others stand before it
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One parameter, its numbers those of one block (a gate, a group); ``None`` where there is none.
@@ -56,7 +59,7 @@ def assignments_of(recipe: Recipe, layer: Layer) -> list[Assignment]:
         UsageError: torch has no such layer, or the scheme cannot fill it.
     """
     try:
-        return assign([replace(slot, places=("head", "last")) for slot in slots(layer.module())], recipe)
+        return assign([replace(slot, places=PLACES) for slot in slots(layer.module())], recipe)
     except ConfigError as error:
         reason = error.faults[0].message.partition(";")[0]
         raise UsageError(f"--layer {layer}: {reason}; choose another layer, or another scheme") from None

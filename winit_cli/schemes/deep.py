@@ -44,6 +44,12 @@ def _random_walk(shape: Sequence[int], activation: str) -> Moments:
     return Moments(std=gain / math.sqrt(fan_in), gain=gain)
 
 
+def _walk_code(activation: str) -> str:
+    relu = "math.sqrt(2) * math.exp(1.2 / (max({fan_in}, 6) - 2.4))"
+    gain = "math.exp(1 / (2 * {fan_in}))" if activation == "linear" else relu
+    return f"gain = {gain}\nnn.init.normal_(w, std=gain / math.sqrt({{fan_in}}))"
+
+
 def _is_walked(options: Mapping[str, Any]) -> str | None:
     activation = options["activation"]
     if activation in WALKED:
@@ -88,6 +94,7 @@ SCHEMES = (
         paper="Sussillo & Abbott 2014, Random walk initialization for training very deep feedforward networks "
         "(arXiv:1412.6558)",
         torch_call="nn.init.normal_(w, std=g / fan_in ** 0.5)",
+        code=_walk_code,
         fill=random_walk,
         moments=_random_walk,
         dims=(2, 99),

@@ -41,6 +41,11 @@ def _forget_bias(shape: Sequence[int], value: float, bound: float) -> Moments:
     return Moments(std=math.sqrt(square - mean**2), mean=mean, bound=max(abs(value), bound))
 
 
+def _forget_bias_code(value: float, bound: float) -> str:
+    rest = f"nn.init.uniform_(w, {-bound}, {bound})" if bound else "nn.init.zeros_(w)"
+    return f"{rest}\nforget_gate = w.chunk(4)[1]\nnn.init.constant_(forget_gate, {value})"
+
+
 def chrono(slot: Slot, *, t_max: Longest) -> Use:
     """Forget and input gates of an LSTM, the update gate of a GRU, which is 1 where the state is kept."""
     if slot.kind != "bias" or not isinstance(slot.module, nn.LSTM | nn.LSTMCell | nn.GRU | nn.GRUCell):
@@ -69,6 +74,14 @@ def _chrono(shape: Sequence[int], t_max: float, gates: int, bound: float) -> Mom
     overall = 0.0 if gates == 4 else mean / gates
     square = (set_gates * square + (gates - set_gates) * bound**2 / 3) / gates
     return Moments(std=math.sqrt(square - overall**2), mean=overall, bound=max(math.log(n), bound))
+
+
+def _chrono_code(t_max: float, gates: int, bound: float) -> str:
+    gate = "forget_gate" if gates == 4 else "update_gate"
+    named = "input_gate, forget_gate, _, _ = w.chunk(4)" if gates == 4 else "update_gate = w.chunk(3)[1]"
+    drawn = f"nn.init.uniform_({gate}, 1.0, {t_max - 1}).log_()" if t_max > 2 else f"nn.init.zeros_({gate})"
+    opposite = ["input_gate.copy_(-forget_gate)"] if gates == 4 else []
+    return "\n".join([f"nn.init.uniform_(w, {-bound}, {bound})", named, drawn, *opposite])
 
 
 def identity_recurrent(slot: Slot, *, scale: Number = 1.0, std: NonNegativeNumber = 0.001) -> Use:
@@ -102,6 +115,7 @@ SCHEMES = (
         paper="Jozefowicz, Zaremba & Sutskever 2015, An empirical exploration of recurrent network architectures; "
         "Gers, Schmidhuber & Cummins 2000",
         torch_call="nn.init.constant_(bias_ih.chunk(4)[1], value); nn.init.zeros_(bias_hh.chunk(4)[1])",
+        code=_forget_bias_code,
         choose=forget_bias,
         own_biases=True,
         fill=fill_forget_bias,
@@ -121,6 +135,7 @@ SCHEMES = (
         keeps="the memory of a cell for 1 to t_max steps, a time of its own for each unit",
         paper="Tallec & Ollivier 2018, Can recurrent neural networks warp time? (arXiv:1804.11188)",
         torch_call="b_f = bias_ih.chunk(4)[1]; nn.init.uniform_(b_f, 1, t_max - 1).log_()",
+        code=_chrono_code,
         choose=chrono,
         own_biases=True,
         fill=fill_chrono,
@@ -141,6 +156,7 @@ SCHEMES = (
         paper="Le, Jaitly & Hinton 2015, A simple way to initialize recurrent networks of rectified linear units "
         "(arXiv:1504.00941)",
         torch_call="nn.init.eye_(weight_hh).mul_(scale); nn.init.normal_(weight_ih, std=0.001)",
+        code=lambda scale: "nn.init.eye_(w)" if scale == 1 else f"nn.init.eye_(w).mul_({scale})",
         choose=identity_recurrent,
         own_biases=True,
         fill=fill_identity,
