@@ -96,6 +96,11 @@ def _check(p: dict[str, Any], layer: str) -> None:
     if p["std"] == 0:
         assert p["in_numbers"] == f"every value is {p['mean']:g}"
         return
+    if p["is_in_parts"]:
+        squares = [gate["std"] ** 2 + gate["mean"] ** 2 for gate in p["gates"].values()]
+        assert p["std"] ** 2 + p["mean"] ** 2 == pytest.approx(sum(squares) / len(squares))
+        assert sorted(re.findall(r"\b([a-z])(?=[,:])", p["in_numbers"])) == sorted(p["gates"])
+        return
     for equation in re.split(r", (?=std|mean|bound)", p["in_numbers"].removesuffix(", whatever the layer's size")):
         what, *parts, value = equation.split(" = ")
         assert float(value) == pytest.approx(p[what], rel=1e-3), (equation, layer)

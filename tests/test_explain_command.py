@@ -147,3 +147,22 @@ def test_refused(arguments: str, message: str) -> None:
 def test_gates_that_are_set_apart_are_not_called_half_open(scheme: str) -> None:
     said = " ".join(winit("explain", scheme, "--layer", "lstm:28x64").stdout.split())
     assert "sigmoid(0)" not in said and "sets gates apart and keeps the memory of" in said
+
+
+def test_gates_that_differ_are_told_one_by_one() -> None:
+    said = said_by("chrono:t_max=50", "--layer", "lstm:28x64")
+    assert "formula i: mean -2.973, std 0.8233, at most 3.892 in size; f: mean 2.973" in said
+    assert "formula i, f: every value is 0; g, o: U(±0.125), std 0.07217" in said
+    gates = winit_json("explain", "forget_bias", "--layer", "lstm:28x64")["parameters"][2]["gates"]
+    assert gates["f"] == {"mean": 1.0, "std": 0.0, "bound": 1.0} and gates["i"] == gates["g"] == gates["o"]
+    assert gates["i"]["bound"] == 0.125
+    assert "relu gain" not in said, "no activation follows a gated layer"
+
+
+def test_output_biases_are_told_one_by_one() -> None:
+    bias = winit_json("explain", "bias_prior", "--layer", "linear:30x10")["parameters"][1]
+    assert (bias["std"], bias["in_numbers"]) == (0.0, "every value is -4.59512")
+    said = said_by("bias_prior:prior=[0.5,0.3,0.2]", "--layer", "linear:30x3")
+    assert "filled by bias_prior formula -0.6931, -1.204, -1.609 Signal" in said
+    assert "layer.bias.copy_(torch.tensor([-0.693" in said
+    assert "for the biases of the head" in refused("explain", "bias_prior", "--layer", "lstm:28x64")

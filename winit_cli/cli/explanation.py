@@ -54,7 +54,8 @@ def _general(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "in torch", facts["torch"]
     for pitfall in facts["pitfalls"]:
         yield "watch out", pitfall
-    yield f"{facts['activation']['name']} gain", facts["activation"]["sentence"]
+    if "layer" not in facts or "activation" in facts["signal"]:
+        yield f"{facts['activation']['name']} gain", facts["activation"]["sentence"]
 
 
 def _text(value: Any) -> str:
@@ -66,6 +67,8 @@ def _text(value: Any) -> str:
 def _numbers(parameter: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     p = parameter
     yield "formula", p["in_numbers"]
+    if p["is_in_parts"]:
+        return
     if p["fan_in"] is not None:
         each = f" in each of {p['blocks']} blocks" if p["blocks"] > 1 else ""
         yield (

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from winit_cli.explain.layers import GATES, Layer
+from winit_cli.explain.layers import Layer
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.apply import AS_BUILT, DEFAULT, Assignment
 from winit_cli.theory.moments import Moments, fans
@@ -43,7 +43,7 @@ def call_of(assignment: Assignment, layer: Layer, moments: Moments) -> str | Non
     if slot.blocks == 1 or moments.std == 0:
         return _statements(TARGET.sub(whole, call), "")
     part = "gate" if layer.is_recurrent else "group"
-    gates = f"  # {GATES[layer.kind]}" if layer.kind in GATES else ""
+    gates = f"  # {', '.join(layer.gates)}" if layer.gates else ""
     return f"for {part} in {whole}.chunk({slot.blocks}):{gates}\n{_statements(TARGET.sub(part, call), '    ')}"
 
 

@@ -87,12 +87,13 @@ outputs, inputs = w.shape[:2]
 matrix = torch.eye(outputs, inputs)
 if outputs > inputs:
     m = (outputs - 1).bit_length()
-    matrix = torch.ones(1, 1)
+    h = torch.ones(1, 1)
     for _ in range(m):
-        matrix = torch.kron(torch.tensor([[1.0, 1.0], [1.0, -1.0]]), matrix)
-    matrix = 2 ** (-{power} / 2) * matrix[:outputs, :inputs]
+        h = torch.cat([torch.cat([h, h], 1), torch.cat([h, -h], 1)])
+    matrix = 2 ** (-{power} / 2) * h[:outputs, :inputs]
+centre = [(n - 1) // 2 for n in w.shape[2:]]
 w.zero_()
-w[:, :, *[(n - 1) // 2 for n in w.shape[2:]]] = matrix"""
+w[:, :, *centre] = matrix"""
 
 
 def _needs_crelu(options: Mapping[str, Any]) -> str | None:

@@ -15,7 +15,7 @@ from winit_cli.schemes.recipe import Use
 from winit_cli.schemes.row import Scheme
 from winit_cli.schemes.slots import Slot
 from winit_cli.tables import Number
-from winit_cli.theory.moments import Moments
+from winit_cli.theory.moments import Moments, constant, in_parts
 
 Probability = Annotated[Number, Field(gt=0, lt=1)]
 Frequencies = Annotated[tuple[Probability, ...], Field(min_length=2)]
@@ -43,8 +43,7 @@ def fill_logits(tensor: Tensor, generator: Generator, *, logits: Sequence[float]
 
 
 def _logits(shape: Sequence[int], logits: Sequence[float]) -> Moments:
-    mean = sum(logits) / len(logits)
-    return Moments(std=math.sqrt(sum((one - mean) ** 2 for one in logits) / len(logits)), mean=mean)
+    return in_parts(*map(constant, logits)) if len(set(logits)) > 1 else constant(logits[0])
 
 
 def _logits_code(logits: Sequence[float]) -> str:

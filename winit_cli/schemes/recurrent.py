@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from winit_cli.schemes.recipe import Use
 from winit_cli.schemes.row import Scheme
 from winit_cli.schemes.slots import Slot
 from winit_cli.tables import NonNegativeNumber, Number
-from winit_cli.theory.moments import Moments, ones_among_zeros
+from winit_cli.theory.moments import Moments, constant, in_parts, ones_among_zeros, uniform
 
 Longest = Annotated[Number, Field(ge=2)]
 Rest = Literal["default", "zeros"]
@@ -36,9 +37,8 @@ def fill_forget_bias(tensor: Tensor, generator: Generator, *, value: float, boun
 
 
 def _forget_bias(shape: Sequence[int], value: float, bound: float) -> Moments:
-    mean = value / 4
-    square = value**2 / 4 + 3 / 4 * bound**2 / 3
-    return Moments(std=math.sqrt(square - mean**2), mean=mean, bound=max(abs(value), bound))
+    rest = uniform(-bound, bound)
+    return in_parts(rest, constant(value), rest, rest)
 
 
 def _forget_bias_code(value: float, bound: float) -> str:
@@ -67,13 +67,21 @@ def fill_chrono(tensor: Tensor, generator: Generator, *, t_max: float, gates: in
 
 
 def _chrono(shape: Sequence[int], t_max: float, gates: int, bound: float) -> Moments:
-    n = t_max - 1  # of log U(1, n): mean and mean square
-    mean = (n * math.log(n) - n + 1) / (n - 1) if n > 1 else 0.0
-    square = (n * math.log(n) ** 2 - 2 * n * math.log(n) + 2 * n - 2) / (n - 1) if n > 1 else 0.0
-    set_gates = 2 if gates == 4 else 1
-    overall = 0.0 if gates == 4 else mean / gates
-    square = (set_gates * square + (gates - set_gates) * bound**2 / 3) / gates
-    return Moments(std=math.sqrt(square - overall**2), mean=overall, bound=max(math.log(n), bound))
+    rest, kept = uniform(-bound, bound), _log_uniform(t_max - 1)
+    if gates == 3:
+        return in_parts(rest, kept, rest)
+    assert kept.mean is not None
+    return in_parts(replace(kept, mean=0.0 - kept.mean), kept, rest, rest)
+
+
+def _log_uniform(n: float) -> Moments:
+    """log U(1, n): mean ``(n ln n - n + 1) / (n - 1)``, mean square ``n ln(n)^2 / (n - 1) - 2 mean``."""
+    if n <= 1:
+        return constant(0.0)
+    log = math.log(n)
+    mean = (n * log - n + 1) / (n - 1)
+    square = n * log**2 / (n - 1) - 2 * mean
+    return Moments(std=math.sqrt(square - mean**2), mean=mean, bound=log)
 
 
 def _chrono_code(t_max: float, gates: int, bound: float) -> str:

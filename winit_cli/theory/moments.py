@@ -10,12 +10,16 @@ from functools import cache
 
 @dataclass(frozen=True)
 class Moments:
-    """What a formula promises for one block of weights; ``None`` where it promises nothing."""
+    """What a formula promises for one block of weights; ``None`` where it promises nothing.
+
+    ``parts`` are the moments of equal parts of the block, one after another, where these differ (gates).
+    """
 
     std: float | None
     mean: float | None = 0.0
     gain: float | None = None
     bound: float | None = None
+    parts: tuple[Moments, ...] = ()
 
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:
@@ -27,6 +31,18 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
 def uniform(a: float, b: float) -> Moments:
     """U(a, b): mean (a + b) / 2, standard deviation (b - a) / sqrt(12)."""
     return Moments(std=(b - a) / math.sqrt(12), mean=(a + b) / 2, bound=max(abs(a), abs(b)))
+
+
+def constant(value: float) -> Moments:
+    """One value."""
+    return Moments(std=0.0, mean=value, bound=abs(value))
+
+
+def in_parts(*parts: Moments) -> Moments:
+    """A block of equal parts whose mean, standard deviation and bound are known."""
+    mean = sum(part.mean or 0.0 for part in parts) / len(parts)
+    square = sum((part.std or 0.0) ** 2 + (part.mean or 0.0) ** 2 for part in parts) / len(parts)
+    return Moments(math.sqrt(square - mean**2), mean, None, max(part.bound or 0.0 for part in parts), parts)
 
 
 @cache
