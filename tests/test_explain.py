@@ -31,7 +31,20 @@ LAYERS = [
     ),
     *("conv3d:4x6x3", "lstm:7x11", "gru:7x11", "rnn:7x11", "embedding:50x8"),
 ]
-GENERAL = ["name", "aliases", "family", "summary", "formula", "keeps", "paper", "torch", "fills", "options", "pitfalls"]
+GENERAL = [
+    "name",
+    "aliases",
+    "family",
+    "caution",
+    "summary",
+    "formula",
+    "keeps",
+    "paper",
+    "torch",
+    "fills",
+    "options",
+    "pitfalls",
+]
 MATHS = {"sqrt": math.sqrt, "max": max}
 
 

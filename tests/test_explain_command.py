@@ -166,3 +166,38 @@ def test_output_biases_are_told_one_by_one() -> None:
     assert "filled by bias_prior formula -0.6931, -1.204, -1.609 Signal" in said
     assert "layer.bias.copy_(torch.tensor([-0.693" in said
     assert "for the biases of the head" in refused("explain", "bias_prior", "--layer", "lstm:28x64")
+
+
+@pytest.mark.parametrize(("activation", "sigma_b2"), [("gelu", 0.0), ("silu", 0.0), ("mish", 0.0), ("silu", 0.3)])
+def test_a_critical_point_that_holds_no_signal_is_told_first(activation: str, sigma_b2: float) -> None:
+    asked = (f"edge_of_chaos:sigma_b2={sigma_b2}", "--activation", activation)
+    lines = winit("explain", *asked).stdout.splitlines()
+    assert lines[2].startswith(f"beware       with {activation} no signal stays at the critical point")
+    assert winit_json("explain", f"edge_of_chaos:activation={activation}")["caution"]
+    assert winit_json("explain", "edge_of_chaos", "--activation", "tanh")["caution"] is None
+
+
+def test_a_siren_is_told_in_one_frequency() -> None:
+    said = said_by("siren", "--layer", "linear:100x100", "--activation", "sine")
+    assert "settles at q* = 0.004444 (the sine takes 30 z, of size 2)" in said
+    assert "goes to v = 1 - exp(-2 v) + 300 / fan_in: std 2 at 100 units" in said
+    assert "keep their size: critical" in said and "(from 0.00111111)" in said
+    assert "whatever the layer's size" not in said, "its bounds are those of this fan"
+
+
+@pytest.mark.parametrize(
+    ("activation", "alone", "with_biases"),
+    [
+        ("tanh", "falls to 0, 0.333x in every layer once it is small", "falls to 0.001733 in layers of 288 inputs"),
+        ("linear", "falls to 1/3 in every layer", "falls to 0.5 / fan_in and no further"),
+        ("sigmoid", "settles at 0.085", "settles at 0.08621 in layers of 288 inputs"),
+    ],
+)
+def test_the_default_is_told_through_the_activation_that_is_given(
+    activation: str, alone: str, with_biases: str
+) -> None:
+    said = said_by("pytorch_default", "--layer", "conv:16x32x3", "--activation", activation)
+    assert f"through {activation} layers without biases the mean square of pre-activations {alone}" in said
+    assert (
+        f"with them the mean square {with_biases}" in said and "relu" not in said.partition("What the default")[2][60:]
+    )

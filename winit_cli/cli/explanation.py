@@ -27,6 +27,7 @@ Lines = Iterable[tuple[str, str]]
 def print_facts(terminal: Terminal, facts: Mapping[str, Any]) -> None:
     """Print all of them; without a layer, what is general."""
     terminal.print(f"[bold]{facts['name']}[/bold] · {facts['family']}\n")
+    _print_lines(terminal, [("beware", facts["caution"])] if facts["caution"] else [])
     _print_lines(terminal, [("in short", facts["summary"])] if facts["summary"] else [])
     _print_lines(terminal, _general(facts))
     if "layer" not in facts:

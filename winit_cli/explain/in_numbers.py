@@ -12,15 +12,15 @@ from winit_cli.theory.moments import Moments
 LISTED = 10  # values that are told one by one
 
 
-def in_numbers(moments: Moments, fan: Fan | None, formula: Of, shape: Sequence[int]) -> str:
-    """The text; ``formula`` gives the moments of other shapes, to see whether the size of the layer matters."""
+def in_numbers(moments: Moments, fan: Fan | None, formula: Of | None, shape: Sequence[int]) -> str:
+    """The text; ``formula`` gives the moments of other shapes, where the size of the layer may not matter."""
     std = moments.std
     if std is None:
         return "none: the row of the scheme has no moments for these values"
     if std == 0:
         return "every value is the same" if moments.mean is None else f"every value is {moments.mean:g}"
     if fan is None:
-        everywhere = ", whatever the layer's size" if ignores_shape(formula, shape) else ""
+        everywhere = ", whatever the layer's size" if formula and ignores_shape(formula, shape) else ""
         mean = f", mean = {moments.mean:.4g}" if moments.mean else ""
         return f"std = {std:.4g}{mean}{_bound(std, moments.bound)}{everywhere}"
     if moments.bound is not None and math.isclose(moments.bound * math.sqrt(fan.size), 1):

@@ -21,7 +21,6 @@ from winit_cli.schemes.recipe import Recipe
 from winit_cli.schemes.slots import slots
 from winit_cli.theory.moments import Moments, fans
 
-
 PLACES = ("head", "last")  # of the layer in its model: others stand before it
 
 
@@ -68,8 +67,11 @@ def assignments_of(recipe: Recipe, layer: Layer) -> list[Assignment]:
         raise UsageError(f"--layer {layer}: {reason}; choose another layer, or another scheme") from None
 
 
-def parameter_of(assignment: Assignment, layer: Layer, given: Mapping[str, Any], activation: str) -> Parameter:
-    """The facts of one parameter; ``given`` are the options as the user wrote them."""
+def parameter_of(
+    assignment: Assignment, layer: Layer, given: Mapping[str, Any], activation: str, *, is_chosen: bool = False
+) -> Parameter:
+    """The facts of one parameter; ``given`` are the options as the user wrote them. With ``is_chosen`` a scheme has
+    looked at the layer and chosen the one that fills it, with these options."""
     slot, use = assignment.slot, assignment.use
     with blaming(f"the moments of scheme {use.scheme}"):
         moments = expected(assignment)
@@ -95,7 +97,8 @@ def parameter_of(assignment: Assignment, layer: Layer, given: Mapping[str, Any],
         gain_on_fan_in=moments.std * math.sqrt(fan_in) if moments.std is not None and fan_in else None,
         is_in_parts=bool(moments.parts),
         gates=_gates(moments, layer),
-        in_numbers=in_parts(moments, layer.gates) or in_numbers(moments, fan, _formula(assignment), block),
+        in_numbers=in_parts(moments, layer.gates)
+        or in_numbers(moments, fan, None if is_chosen else _formula(assignment), block),
         torch=call_of(assignment, layer, moments),
     )
 

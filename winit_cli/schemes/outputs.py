@@ -43,7 +43,7 @@ def fill_logits(tensor: Tensor, generator: Generator, *, logits: Sequence[float]
 
 
 def _logits(shape: Sequence[int], logits: Sequence[float]) -> Moments:
-    return in_parts(*map(constant, logits)) if len(set(logits)) > 1 else constant(logits[0])
+    return in_parts(*map(constant, logits))
 
 
 def _logits_code(logits: Sequence[float]) -> str:

@@ -40,6 +40,8 @@ def constant(value: float) -> Moments:
 
 def in_parts(*parts: Moments) -> Moments:
     """A block of equal parts whose mean, standard deviation and bound are known."""
+    if len(set(parts)) == 1:
+        return parts[0]
     mean = sum(part.mean or 0.0 for part in parts) / len(parts)
     square = sum((part.std or 0.0) ** 2 + (part.mean or 0.0) ** 2 for part in parts) / len(parts)
     return Moments(math.sqrt(square - mean**2), mean, None, max(part.bound or 0.0 for part in parts), parts)
