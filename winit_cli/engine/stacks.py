@@ -53,9 +53,9 @@ def largest_stack(setting: Setting, memory: int) -> int:
 
 
 def bytes_of(setting: Setting, model: nn.Module) -> int:
-    """Memory that one trial of a stack takes, estimated from the sizes of a model on the meta device, which leaves it.
+    """Memory that one trial of a stack takes, estimated from the sizes of a model, which leaves the meta device.
 
-    Two examples go through memory that nothing has written to: on the meta device torch would import its compiler first.
+    Two examples go through memory that nothing has written to: on the meta device torch imports its compiler first.
     """
     outputs = 0
 

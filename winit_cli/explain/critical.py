@@ -19,5 +19,5 @@ def caution(scheme: str, options: Mapping[str, Any], activation: str) -> str | N
         return None
     return (
         f"with {name} no signal stays at the critical point: chi_1 = 1 at q* = {point.q_star:.4g} alone, from where "
-        f"a mean square moves away {point.slope:.4g}-fold in every layer; above q* signal and gradient explode with depth"
+        f"a mean square moves away {point.slope:.4g}-fold in every layer; above q* signal and gradient explode"
     )

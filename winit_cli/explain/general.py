@@ -9,6 +9,7 @@ from typing import Any
 from winit_cli.config.document import Document
 from winit_cli.config.entries import EntryReader
 from winit_cli.config.faults import Faults
+from winit_cli.errors import ConfigError, Fault
 from winit_cli.explain.critical import caution
 from winit_cli.explain.default import default_facts
 from winit_cli.explain.gains import activation_facts
@@ -54,7 +55,8 @@ def _read(entry: Mapping[str, Any], activation: str) -> tuple[Recipe, dict[str, 
     """The recipe with ``auto`` resolved, and its options as the user wrote them."""
     faults = Faults(Document({}, str(entry["scheme"])))
     read = EntryReader(faults, activation).entry(entry, ())
-    faults.raise_any()
+    if faults.found:
+        raise ConfigError([Fault("" if f.where in f.message else f.where, f.message) for f in faults.found])
     assert read is not None
     return read.recipe, {key: value for key, value in read.flat.items() if key not in ("scheme", "label")}
 

@@ -112,8 +112,9 @@ SCHEMES = (
         family="variance scaling",
         summary="the critical variance of the model's activation: gradients keep their size where signals do",
         formula="W ~ N(0, sigma_w² / fan_in), b ~ N(0, sigma_b²), sigma_w²(activation, sigma_b²) from chi_1 = 1",
-        keeps="the mean square of gradients through the activation that is named, and small differences of inputs, where "
-        "signals go to their fixed point q* (tanh) or stay as they are (relu); with gelu, silu and mish they leave it",
+        keeps="the mean square of gradients through the activation that is named, and small differences of inputs, "
+        "where signals go to their fixed point q* (tanh) or stay as they are (relu); with gelu, silu and mish they "
+        "leave it",
         paper="Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, Deep information propagation (arXiv:1611.01232); "
         "Hayou, Doucet & Rousseau 2019 (arXiv:1902.06853)",
         torch_call="nn.init.normal_(w, std=sigma_w / fan_in ** 0.5); nn.init.normal_(b, std=sigma_b)",
