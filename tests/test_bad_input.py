@@ -39,7 +39,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"schemes": [{"scheme": "zeros", "label": "A b"}, {"scheme": "ones", "label": "a-b"}]},
-        "schemes.1: label 'a-b' and 'A b' share one file name; give one of them another label:",
+        "schemes.1: label 'a-b' and 'A b' share one file name; give one of them another, e.g. label: a-b 2",
     ),
     ({"schemes": [{"scheme": "zeros", "label": "../x"}]}, "schemes.0.label: a label must be text of at most 64"),
     ({"schemes": [{"scheme": "zeros", "label": 5}]}, "that begins with a letter or digit, got 5"),

@@ -21,6 +21,7 @@ from zoo import CASES
 import winit_cli
 from winit_cli.cli.sources import packaged
 from winit_cli.config.ignore import LintName
+from winit_cli.errors import ConfigError
 from winit_cli.lint import LINTS
 from winit_cli.lint.rules import RULES
 
@@ -281,5 +282,5 @@ def test_what_is_refused_names_the_option_that_is_meant(entry: Any, said: str) -
 
 
 def test_an_activation_is_named_that_the_scheme_takes() -> None:
-    with pytest.raises(winit_cli.ConfigError, match="name it, e.g. activation: crelu"):
+    with pytest.raises(ConfigError, match=r"name it, e\.g\. activation: crelu"):
         winit_cli.init(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), "looks_linear")

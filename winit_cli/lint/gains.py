@@ -54,15 +54,14 @@ def _found(label: Label, chain: Chain, weight: Filled, gain: float) -> Iterator[
     fitting = min(takes, key=lambda fit: abs(math.log(fit / abs(gain))))
     fit = _changes(label, chain, fitting / abs(gain))
     q, chi = q_star(chain.activation, gain**2, 0), chi_1(chain.activation, gain**2, 0)
-    if abs(abs(gain) / takes[0] - 1) <= NEAR:
+    if _is_near(gain, takes[0]):
         return
     if q and chi and chi > 1 and changes:
         reason = _settling(chain, q, chi, changes)
         worse = changes[1] / CHAOTIC
     else:
         reason = _changing(chain, fitting, changes, fit)
-        near = abs(abs(gain) / fitting - 1) <= NEAR
-        worse = math.exp(_worst(changes) - _worst(fit)) / NOTED if changes and fit else 0.0 if near else math.inf
+        worse = _apart(changes, fit) / NOTED if changes and fit else 0.0 if _is_near(gain, fitting) else math.inf
     if chain.layers[-1].weight.use == weight.use and gain > 1 + NEAR:
         reason += "; the head, which no activation follows, gets it too"
     if worse > 1:
@@ -70,16 +69,23 @@ def _found(label: Label, chain: Chain, weight: Filled, gain: float) -> Iterator[
         yield Found((label,), path, f"the gain is {gain:.3g}, {reason}", advice.cure(chain.activation), "note", worse)
 
 
-def _worst(changes: Changes) -> float:
-    """The logarithm of the larger change, up or down."""
-    return max(abs(math.log(change or LEAST)) for change in changes)
+def _is_near(gain: float, takes: float) -> bool:
+    return abs(abs(gain) / takes - 1) <= NEAR
+
+
+def _apart(changes: Changes, fit: Changes) -> float:
+    """How many times more than with a fitting gain signal or gradient changes; 1 where it changes less."""
+    worst, of_fit = (max(abs(math.log(change)) for change in each) for each in (changes, fit))
+    apart = max(abs(math.log(one / other)) for one, other in zip(changes, fit, strict=True))
+    return math.exp(apart) if worst > of_fit else 1.0
 
 
 def _settling(chain: Chain, q: float, chi: float, changes: Changes) -> str:
     """What becomes of signal and gradient under one gain in all layers, where the signal settles and is chaotic."""
+    keeps, hidden = _takes(chain.activation)[0], len(chain.hidden)
     return (
         f"with which {chain.activation} settles at size {math.sqrt(q):.2g} and gradients grow {math.sqrt(chi):.3g}x "
-        f"per layer, {changes[1]:.0f}x over {len(chain.hidden)} hidden layers; {_takes(chain.activation)[0]:.3g} keeps them"
+        f"per layer, {changes[1]:.0f}x over {hidden} hidden layers; {keeps:.3g} keeps them"
     )
 
 
@@ -99,8 +105,9 @@ def _changes(label: Label, chain: Chain, factor: float) -> Changes | None:
         return None
     layers = (_scaled(layer, factor) if i else layer for i, layer in enumerate(chain.layers))
     found = predict(replace(chain, layers=tuple(layers)), label.inputs.square, label.inputs.squares)
-    first, last, back = found.squares[0], found.squares[len(chain.hidden) - 1], found.gradients[0]
-    return math.sqrt(_middle(last) / _middle(first)), math.sqrt(_middle(back))
+    last = len(chain.hidden) - 1
+    forward, back = _middle(found.squares[last]) / _middle(found.squares[0]), found.gradients
+    return math.sqrt(forward), math.sqrt(_middle(back[0]) / _middle(back[last]))
 
 
 def _middle(bounds: tuple[float, float]) -> float:
