@@ -111,7 +111,7 @@ def test_constant_weights_keep_recurrent_units_equal_through_training(model: str
     constant = {"scheme": "constant", "val": 0.1}
     assert of(constant, "identical-units", *settings)
     plan = plan_of(f"schemes={json.dumps([constant])}", *settings, text=MLP)
-    net: Any = initialized(plan.trials[0])[0]
+    net: Any = initialized(plan.trials[0]).model
     part = plan.settings[0].dataset.train
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     for _ in range(20):
@@ -176,7 +176,7 @@ def test_the_expected_gradient_over_time_is_the_measured_one(scheme: Any, nonlin
     assert expected is not None
     logs = []
     for trial in plan.trials[:5]:
-        model: Any = initialized(trial)[0]
+        model: Any = initialized(trial).model
         f = getattr(torch, nonlinearity)
         h, states = torch.zeros(64, 128), []
         for x in trial.setting.dataset.train.x[:64].unbind(1):
@@ -198,7 +198,7 @@ def test_the_expected_share_of_flat_gates_is_the_measured_one(model: str, std: f
     settings = (f"model={{name: {model}, hidden: 64}}", SEQUENCES)
     said = of({"scheme": "normal", "std": std}, "std-too-large", *settings)
     plan = plan_of(f"schemes=[{{scheme: normal, std: {std}}}]", *settings, "seeds=1", text=MLP)
-    net: Any = initialized(plan.trials[0])[0].rnn  # type: ignore[union-attr]
+    net: Any = initialized(plan.trials[0]).model.rnn  # type: ignore[union-attr]
     x = plan.settings[0].dataset.train.x
     states, _ = net(x)
     z = x[:, -1] @ net.weight_ih_l0.T + states[:, -2] @ net.weight_hh_l0.T

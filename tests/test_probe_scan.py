@@ -61,7 +61,7 @@ def test_cells_are_in_the_order_of_labels_then_sizes() -> None:
 def test_gaussian_weights_of_sigma_sqrt_2_are_those_of_kaiming() -> None:
     plan = plan_of("model.bias=false")
     (spot,) = spots(plan, Grid(sigma_w=(math.sqrt(2),)), 1)
-    drawn, kaiming = (initialized(trial)[0].state_dict() for trial in (spot.trials[0], plan.trials[0]))
+    drawn, kaiming = (initialized(trial).model.state_dict() for trial in (spot.trials[0], plan.trials[0]))
     for name, values in kaiming.items():
         torch.testing.assert_close(drawn[name], values)
 
@@ -69,7 +69,7 @@ def test_gaussian_weights_of_sigma_sqrt_2_are_those_of_kaiming() -> None:
 def test_gaussian_biases_and_fans_by_gate() -> None:
     plan = plan_of("model={name: lstm, hidden: 400}", "data={name: adding, length: 3, train_size: 20, test_size: 8}")
     (spot,) = spots(plan, Grid(sigma_w=(3.0,), sigma_b=0.5), 1)
-    records = {record.param: record for record in initialized(spot.trials[0])[1]}
+    records = {record.param: record for record in initialized(spot.trials[0]).records}
     assert records["rnn.weight_hh_l0"].expected_std == pytest.approx(3 / 20)
     assert records["rnn.weight_ih_l0"].std == pytest.approx(3 / math.sqrt(2), rel=0.05)
     assert records["rnn.bias_ih_l0"].std == pytest.approx(0.5, rel=0.1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from zoo import CASES, FALLBACK, Zoo, fill, recipe_of, use_of
+from zoo import ALONE, CASES, FALLBACK, Zoo, fill, recipe_of, use_of
 
 from winit_cli.errors import ConfigError
 from winit_cli.models import MODELS, Task
@@ -48,7 +48,7 @@ def test_norm_layers_keep_their_own_values() -> None:
             assert torch.all(weight.slot.parameter == 1) and torch.all(bias.slot.parameter == 0)
 
 
-@pytest.mark.parametrize("name", [n for n, row in SCHEMES.items() if not row.own_biases])
+@pytest.mark.parametrize("name", [name for name in ALONE if not SCHEMES[name].own_biases])
 def test_biases_are_zero_unless_said_otherwise(name: str) -> None:
     options = {"constant": {"val": 2.0}, "sparse": {"sparsity": 0.1}}.get(name, {})
     for assignment in fill(Zoo(), name, **options).values():

@@ -21,12 +21,14 @@ NEEDED = {"constant": {"val": 0.05}, "sparse": {"sparsity": 0.5}}
 NEEDED |= {"random_walk": {"activation": "relu"}, "edge_of_chaos": {"activation": "tanh"}}
 NEEDED |= {"chrono": {"t_max": 6}, "looks_linear": {"activation": "crelu"}}
 ONLY_FOR = {"forget_bias": ("lstm",), "chrono": ("lstm", "gru"), "identity_recurrent": ("rnn",), "looks_linear": ()}
+RESIDUAL = ("resnet", "resmlp")
+ONLY_FOR |= {"fixup": RESIDUAL, "depth_scaled": RESIDUAL, "rezero": RESIDUAL, "zero_init_residual": ()}
 IMAGES = {"name": "digits", "train_size": 40, "test_size": 20}
 SEQUENCES = {"name": "recall", "lag": 3, "symbols": 4, "train_size": 40, "test_size": 20}
 
 
 def _model(name: str, pick: random.Random) -> dict[str, Any]:
-    activations = [one for one in get_args(ActivationName) if (name, one) != ("cnn", "crelu")]
+    activations = [one for one in get_args(ActivationName) if one != "crelu" or name == "mlp"]
     activation, norm = pick.choice(activations), pick.choice(["none", "batch", "layer"])
     if name == "mlp":
         sizes = {"width": pick.randint(1, 9), "depth": pick.randint(0, 6), "bias": pick.random() < 0.7}
@@ -35,6 +37,9 @@ def _model(name: str, pick: random.Random) -> dict[str, Any]:
         channels = [pick.randint(1, 5) for _ in range(pick.randint(1, 3))]
         sizes = {"channels": channels, "kernel_size": pick.randint(1, 4), "pool": pick.choice(["max", "avg", "none"])}
         return {"name": name, "activation": activation, "norm": norm, **sizes}
+    if name in RESIDUAL:
+        sizes = {"width": pick.randint(1, 6), "depth": pick.randint(1, 4), "branch_layers": pick.randint(1, 3)}
+        return {"name": name, "activation": activation, "norm": norm, "branch_scale": "learned", **sizes}
     made = {"name": name, "hidden": pick.randint(1, 7), "layers": pick.randint(1, 2)}
     return made | ({"nonlinearity": pick.choice(["tanh", "relu"])} if name == "rnn" else {})
 
@@ -54,17 +59,17 @@ def _schemes(model: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("draw", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 4))])
-@pytest.mark.parametrize("model", ["mlp", "cnn", "lstm", "gru", "rnn"])
+@pytest.mark.parametrize("model", ["mlp", "cnn", "lstm", "gru", "rnn", *RESIDUAL])
 def test_all_schemes_at_once(model: str, draw: int, tmp_path: Path) -> None:
     pick = random.Random(f"{model} {draw}")
-    recurrent = model not in ("mlp", "cnn")
     config = {
         "model": _model(model, pick),
-        "data": pick.choice([IMAGES, SEQUENCES]) if recurrent or model == "mlp" else IMAGES,
-        "schemes": _schemes(model),
+        "data": IMAGES if model in ("cnn", "resnet") else pick.choice([IMAGES, SEQUENCES]),
         "train": _train(pick),
         "seeds": 1,
     }
+    has_head_bias = config["model"].get("bias", True)
+    config["schemes"] = [entry for entry in _schemes(model) if has_head_bias or entry["scheme"] != "bias_prior"]
     file = tmp_path / "sweep.yaml"
     file.write_text(yaml.safe_dump(config))
     done = CliRunner().invoke(app, ["run", str(file), "--results", str(tmp_path / "results"), "--json"])

@@ -104,11 +104,11 @@ def measured(trial: Trial) -> Measured:
     source = torch.Generator().manual_seed(trial.seed)
     shared, own = torch.randn(1, 256, generator=source), torch.randn(128, 256, generator=source)
     x, y = 0.3**0.5 * shared + 0.7**0.5 * own, torch.randint(4, (128,), generator=source)
-    return measure_quickly(initialized(trial)[0], x, y, nn.functional.cross_entropy)
+    return measure_quickly(initialized(trial).model, x, y, nn.functional.cross_entropy)
 
 
 def of_trial(trial: Trial) -> list[Scales]:
-    records = {record.param: record for record in initialized(trial)[1]}
+    records = {record.param: record for record in initialized(trial).records}
     found = network([*(f"layers.{depth}" for depth in range(4)), "head"], records)
     assert found is not None
     return found

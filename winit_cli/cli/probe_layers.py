@@ -152,7 +152,7 @@ def _init(plan: Plan) -> DataFrame:
     rows = [
         (trial.key, trial.label, trial.seed, *astuple(record))
         for trial in first.values()
-        for record in initialized(trial)[1]
+        for record in initialized(trial).records
     ]
     return DataFrame(rows, columns=["trial", "label", "seed", *(field.name for field in fields(InitRecord))])
 

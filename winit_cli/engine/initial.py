@@ -5,22 +5,50 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from winit_cli.engine.records import Started
+from winit_cli.engine.units import first_units
 from winit_cli.plan import Trial
 from winit_cli.schemes.apply import initialize
-from winit_cli.schemes.audit import InitRecord, audit
+from winit_cli.schemes.assign import rates_of
+from winit_cli.schemes.audit import InitRecord, audit, improbable, init_hash
+from winit_cli.schemes.fitting import Cost, Examples
 
 ALONE = threading.Lock()  # a user's scheme or model may draw from global generators
 
 
-def initialized(trial: Trial) -> tuple[nn.Module, list[InitRecord]]:
-    """The model of a trial with its initial values, and their audit; the same bits from every engine."""
+@dataclass(frozen=True)
+class Initial:
+    """A model with its initial values, their audit, what schemes took that looked at data, what multiplies the
+    learning rate of each parameter, by name, and in which parameters a moment is improbable, in words."""
+
+    model: nn.Module
+    records: list[InitRecord]
+    cost: Cost
+    rates: dict[str, float]
+    improbable: tuple[str, ...]
+
+
+def initialized(trial: Trial) -> Initial:
+    """What a trial begins with; the same bits from every engine."""
+    setting, cost = trial.setting, Cost()
+    part = setting.dataset.train
     with ALONE, one_thread():
-        model = trial.setting.build(trial.seed)
-        return model, audit(initialize(model, trial.entry.recipe, trial.seed))
+        model = setting.build(trial.seed)
+        examples = Examples(part.x, part.y, setting.loss.function)
+        assignments = initialize(model, trial.entry.recipe, trial.seed, examples, cost)
+    records, rates = audit(assignments), rates_of(assignments, setting.train.optimizer)
+    return Initial(model, records, cost, rates, tuple(improbable(assignments, records)))
+
+
+def started(initial: Initial, input_shape: tuple[int, ...]) -> Started:
+    """What an engine reports of it."""
+    units = first_units(initial.model, input_shape)
+    return Started(initial.records, init_hash(initial.records), units, initial.cost, initial.improbable)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winit_cli.schemes.audit import InitRecord
+from winit_cli.schemes.fitting import Cost
 
 Split = Literal["train", "val", "test"]
 Array = NDArray[np.float32]
@@ -16,11 +17,14 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Started:
-    """The initialized trial: the audit of its parameters and some first-layer units (units, height, width)."""
+    """The initialized trial: the audit of its parameters, some first-layer units (units, height, width), what schemes
+    took that looked at data, and which parameters have improbable moments, in words."""
 
     init: list[InitRecord]
     init_hash: str
     units: Array
+    cost: Cost
+    improbable: tuple[str, ...]
 
 
 @dataclass(frozen=True)

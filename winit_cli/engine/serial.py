@@ -16,14 +16,14 @@ from winit_cli.data.dataset import Dataset, Part
 from winit_cli.engine.batches import batches
 from winit_cli.engine.checkpoint import TrialState
 from winit_cli.engine.evaluate import Scoring, accuracy_of, autocast, evaluate, no_accuracy
-from winit_cli.engine.initial import initialized
-from winit_cli.engine.optimizer import make_optimizer, rate_factor
+from winit_cli.engine.initial import initialized, started
+from winit_cli.engine.optimizer import make_optimizer, rate_factor, set_rate
 from winit_cli.engine.records import Array, Checkpoint, Chunk, Finished, Split, Started
 from winit_cli.engine.tape import Tape
 from winit_cli.engine.units import first_units
 from winit_cli.plan import Trial
 from winit_cli.rng import forked, seed_globals
-from winit_cli.schemes.audit import InitRecord, init_hash
+from winit_cli.schemes.audit import InitRecord
 from winit_cli.setting import Setting
 
 FINAL_TRAIN_EXAMPLES = 5000
@@ -50,14 +50,16 @@ def _train_trial(
 ) -> Iterator[Started | Chunk | Finished]:
     setting, seed = trial.setting, trial.seed
     train, steps = setting.train, setting.steps
-    model, records = initialized(trial)
-    yield Started(records, init_hash(records), first_units(model, setting.task.input_shape))
+    initial = initialized(trial)
+    yield started(initial, setting.task.input_shape)
 
+    model, records = initial.model, initial.records
     model.to(setting.device)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    trained = list(named.values())
     scoring = Scoring(setting.loss.function, accuracy_of if setting.has_accuracy else no_accuracy)
     places = _places(model, records, setting.device)
-    optimizer = make_optimizer(trained, train, trial.lr)
+    optimizer = make_optimizer(trained, train, trial.lr, [initial.rates[name] for name in named])
     state = TrialState(model, trained, optimizer, [model, scoring.loss] if setting.is_foreign else [])
     start = checkpoint.step if checkpoint else 0
     before = state.restore(checkpoint) if checkpoint else torch.zeros(())
@@ -122,8 +124,7 @@ def update(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], lr:
     """One update with the gradients that the parameters have, which are gone afterwards."""
     if clip is not None:
         nn.utils.clip_grad_norm_(parameters, clip)
-    for group in optimizer.param_groups:
-        group["lr"] = lr
+    set_rate(optimizer, lr)
     optimizer.step()
     optimizer.zero_grad()
 

@@ -16,16 +16,15 @@ from winit_cli.engine.batches import batches
 from winit_cli.engine.checkpoint import BEFORE, pack, unpack
 from winit_cli.engine.evaluate import autocast, no_accuracy, stacked_accuracy
 from winit_cli.engine.flat import Flat
-from winit_cli.engine.initial import initialized
+from winit_cli.engine.initial import initialized, started
 from winit_cli.engine.optimizer import StackOptimizer
-from winit_cli.engine.records import Checkpoint, Finished, Split, Started
+from winit_cli.engine.records import Checkpoint, Finished, Split
 from winit_cli.engine.serial import finished, first_examples, held_out
 from winit_cli.engine.tape import Tape, surely_finite
 from winit_cli.engine.units import first_units
 from winit_cli.models.lift import lift
 from winit_cli.models.lift.twin import Run
 from winit_cli.plan import Trial
-from winit_cli.schemes.audit import init_hash
 
 EVALUATED_AT_ONCE = 250  # examples per trial: larger activations fall out of the cache
 
@@ -39,18 +38,20 @@ class Stack:
         self.setting = setting = trials[0].setting
         self.trials, self.data, self.steps = trials, data, setting.steps
         self.precision = setting.experiment.general.precision
-        self.started, models = [], []
+        self.started, models, factors = [], [], []
         for trial in trials:
-            model, records = initialized(trial)
-            self.started.append(Started(records, init_hash(records), first_units(model, setting.task.input_shape)))
-            models.append(model)
+            initial = initialized(trial)
+            self.started.append(started(initial, setting.task.input_shape))
+            models.append(initial.model)
+            factors.append([initial.rates[name] for name, _ in initial.model.named_parameters()])
         self.single = models[0]
         runs = runs_of([trial.seed for trial in trials])
         self.model = lift(models, runs, batched=batched).to(setting.device)
         self.flat = Flat(self.model, overwrites=self.precision != "bf16")
         named = [name for name, _ in self.model.named_parameters()]
         assert named == [record.param for record in self.started[0].init]
-        self.optimizer = StackOptimizer(self.flat, setting.train, [trial.lr for trial in trials])
+        rates = [(trial.lr, mine) for trial, mine in zip(trials, factors, strict=True)]
+        self.optimizer = StackOptimizer(self.flat, setting.train, rates)
         self.seeds = list(dict.fromkeys(trial.seed for trial in trials))
         self.seed_of_run = self._places([trials[start].seed for start, _ in runs])
         self.seed_of_trial = self._places([trial.seed for trial in trials])

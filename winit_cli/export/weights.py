@@ -55,13 +55,13 @@ def _rebuilt(stored: StoredRun, chosen: StoredTrial, config: Config) -> tuple[nn
     plan = make_plan(config, stored.env["device"])
     key = (chosen.label, chosen.lr, chosen.seed)
     trial = next(trial for trial in plan.trials if (trial.label, trial.lr, trial.seed) == key)
-    model, records = initialized(trial)
-    return model, trial, init_hash(records)
+    initial = initialized(trial)
+    return initial.model, trial, init_hash(initial.records)
 
 
 def initial_hash(trial: Trial) -> str:
     """The hash of the values that a trial begins with."""
-    return init_hash(initialized(trial)[1])
+    return init_hash(initialized(trial).records)
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:

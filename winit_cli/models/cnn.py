@@ -11,15 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from winit_cli.errors import UsageError
-from winit_cli.models.row import ActivationName, Model, Task, activation_function, refuse_target_steps
+from winit_cli.models.norms import Norm, norm_of_channels
+from winit_cli.models.row import ActivationName, Model, Task, activation_function, refuse_doubling, refuse_target_steps
 from winit_cli.tables import PositiveInt
-from winit_cli.theory.activations import OUTPUTS
 
-Norm = Literal["none", "batch", "layer"]
 Pool = Literal["max", "avg", "none"]
 Channels = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
-_POOLS: dict[Pool, Callable[[Tensor], Tensor]] = {
+POOLS: dict[Pool, Callable[[Tensor], Tensor]] = {
     "max": lambda x: F.max_pool2d(x, 2),
     "avg": lambda x: F.avg_pool2d(x, 2),
     "none": lambda x: x,
@@ -44,10 +43,10 @@ class CNN(nn.Module):
         sizes = [inputs, *channels]
         margin = (kernel_size - 1) // 2
         self.convs = nn.ModuleList(nn.Conv2d(a, b, kernel_size, padding=margin) for a, b in pairwise(sizes))
-        self.norms = nn.ModuleList(_norm(norm, size) for size in channels)
+        self.norms = nn.ModuleList(norm_of_channels(norm, size) for size in channels)
         self.head = nn.Linear(channels[-1], outputs)
         self._function = activation_function(activation)
-        self._pool = _POOLS[pool]
+        self._pool = POOLS[pool]
         self._pools_first = (activation, pool) == ("relu", "max")  # the same bits, with a quarter of the traffic
         self._extra = 1 - kernel_size % 2  # an even kernel needs one more row below and column to the right
 
@@ -59,22 +58,32 @@ class CNN(nn.Module):
             if index == last:
                 x = self._function(x)
             elif self._pools_first:
-                x = self._function(self._pooled(x))
+                x = self._function(pooled(x, self._pool))
             else:
-                x = self._pooled(self._function(x))
+                x = pooled(self._function(x), self._pool)
         out: Tensor = self.head(x.mean(dim=(-2, -1)))
         return out
 
-    def _pooled(self, x: Tensor) -> Tensor:
-        """Pooling itself takes one leading dimension."""
-        out = self._pool(x.flatten(0, -4))
-        return out.reshape(*x.shape[:-3], *out.shape[1:])
+
+def pooled(x: Tensor, pool: Callable[[Tensor], Tensor]) -> Tensor:
+    """Pooling itself takes one leading dimension: (…, C, H, W)."""
+    out = pool(x.flatten(0, -4))
+    return out.reshape(*x.shape[:-3], *out.shape[1:])
 
 
-def _norm(norm: Norm, channels: int) -> nn.Module:
-    if norm == "layer":
-        return nn.GroupNorm(1, channels)
-    return nn.BatchNorm2d(channels) if norm == "batch" else nn.Identity()
+def images_of(task: Task, model: str) -> tuple[int, int, int]:
+    """Channels, height and width of the images.
+
+    Raises:
+        UsageError: the inputs are not images.
+    """
+    refuse_target_steps(task, model)
+    if len(task.input_shape) != 3:
+        raise UsageError(
+            f"{model} needs images (channels, height, width), the data has {task.described()}; use model: mlp"
+        )
+    channels, height, width = task.input_shape
+    return channels, height, width
 
 
 def cnn(
@@ -91,18 +100,15 @@ def cnn(
     Raises:
         UsageError: the inputs are not images, or are too small for so many poolings, or the activation is crelu.
     """
-    refuse_target_steps(task, "cnn")
-    if activation in OUTPUTS:
-        raise UsageError(f"cnn has no form for {activation}, which doubles the channels; use model: mlp")
-    if len(task.input_shape) != 3:
-        raise UsageError(f"cnn needs images (channels, height, width), the data has {task.described()}; use model: mlp")
-    side, pools = min(task.input_shape[1:]), len(channels) - 1
+    inputs, *sides = images_of(task, "cnn")
+    refuse_doubling(activation, "cnn")
+    side, pools = min(sides), len(channels) - 1
     if pool != "none" and side >> pools == 0:
         raise UsageError(
             f"cnn halves the image after each of {pools} layers, but the images are only {side} wide or high; "
             f"use at most {side.bit_length()} channels entries, or pool: none"
         )
-    return CNN(task.input_shape[0], task.outputs, channels, kernel_size, activation, norm, pool)
+    return CNN(inputs, task.outputs, channels, kernel_size, activation, norm, pool)
 
 
 MODEL = Model("cnn", cnn, "convolutions with pooling, global average and a linear head; for images")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 from torch import Tensor, nn
 
+from winit_cli.models.norms import Norm, norm_of_features
 from winit_cli.models.row import ActivationName, Model, Task, activation_function, refuse_target_steps
 from winit_cli.tables import Depth, Flag, PositiveInt
 from winit_cli.theory.activations import OUTPUTS
-
-Norm = Literal["none", "batch", "layer"]
 
 
 class MLP(nn.Module):
@@ -28,7 +26,7 @@ class MLP(nn.Module):
         inputs = [math.prod(shape), *[passed_on] * depth]
         self.input_dims, self.activation, self.norm = len(shape), activation, norm
         self.layers = nn.ModuleList(nn.Linear(size, width, bias=bias) for size in inputs[:-1])
-        self.norms = nn.ModuleList(_norm(norm, width) for _ in self.layers)
+        self.norms = nn.ModuleList(norm_of_features(norm, width) for _ in self.layers)
         self.head = nn.Linear(inputs[-1], outputs, bias=bias)
         self._function = activation_function(activation)
 
@@ -38,12 +36,6 @@ class MLP(nn.Module):
             x = self._function(norm(layer(x)))
         out: Tensor = self.head(x)
         return out
-
-
-def _norm(norm: Norm, width: int) -> nn.Module:
-    if norm == "layer":
-        return nn.LayerNorm(width)
-    return nn.BatchNorm1d(width) if norm == "batch" else nn.Identity()
 
 
 def mlp(

@@ -16,6 +16,7 @@ from winit_cli.foreign import blaming
 from winit_cli.models.activations import OWN
 from winit_cli.rng import DrawFrom, forked, generator
 from winit_cli.tables import Strict, options_of
+from winit_cli.theory.activations import OUTPUTS
 
 ActivationName = Literal[
     "linear",
@@ -101,6 +102,12 @@ def refuse_target_steps(task: Task, model: str) -> None:
             f"{model} gives one output per example, but the data has targets at the last {task.target_steps} "
             "time steps; use model: lstm, gru or rnn"
         )
+
+
+def refuse_doubling(activation: str, model: str) -> None:
+    """Raise ``UsageError`` where an activation gives two numbers for one, for which ``model`` has no room."""
+    if activation in OUTPUTS:
+        raise UsageError(f"{model} has no form for {activation}, which doubles the units; use model: mlp")
 
 
 def construct(

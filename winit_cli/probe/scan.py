@@ -73,9 +73,10 @@ def measure_spot(spot: Spot) -> Cell:
 def measure_trial(trial: Trial) -> tuple[Measured, list[InitRecord]]:
     """The model of a trial as training would find it, by the few numbers of ``measure_quickly``, and what filled it."""
     setting = trial.setting
-    model, records = initialized(trial)
+    initial = initialized(trial)
     part = first_examples(setting.dataset.train, trial.seed, setting.train.batch_size)
-    return measure_quickly(model, part.x, part.y, setting.loss.function, trial.seed, "step", 0), records
+    found = measure_quickly(initial.model, part.x, part.y, setting.loss.function, trial.seed, "step", 0)
+    return found, initial.records
 
 
 def _ends(one: Measured) -> dict[str, float]:

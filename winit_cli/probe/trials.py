@@ -106,7 +106,7 @@ def probe_trial(trial: Trial, count_values: bool = False) -> Measured:
     setting = trial.setting
     part = first_examples(setting.dataset.train, trial.seed, setting.train.batch_size)
     with forked(trial.seed, "trial") if setting.is_foreign else contextlib.nullcontext():
-        model, _ = initialized(trial)
+        model = initialized(trial).model
         return measure(model, part.x, part.y, setting.loss.function, trial.seed, "step", 0, count_values=count_values)
 
 

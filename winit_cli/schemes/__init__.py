@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from winit_cli.schemes import (
     deep,
     default,
+    driven,
     fixed,
     frameworks,
     isometry,
     lecun,
+    mup,
     outputs,
     recurrent,
+    residual,
     structured,
     variance,
 )
@@ -24,8 +27,32 @@ from winit_cli.tables import table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-FILES = (default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent, outputs)
-FAMILIES = ("default", "variance scaling", "structured", "recurrent", "outputs", "fixed")
+FILES = (
+    default,
+    variance,
+    lecun,
+    fixed,
+    frameworks,
+    deep,
+    structured,
+    isometry,
+    recurrent,
+    residual,
+    mup,
+    driven,
+    outputs,
+)
+FAMILIES = (
+    "default",
+    "variance scaling",
+    "structured",
+    "recurrent",
+    "residual",
+    "width",
+    "data-driven",
+    "outputs",
+    "fixed",
+)
 ROWS = [row for file in FILES for row in file.SCHEMES]
 SCHEMES: dict[str, Scheme] = table(*sorted(ROWS, key=lambda row: FAMILIES.index(row.family)))
 

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Generator, Tensor, nn
 
+from winit_cli.errors import UsageError
 from winit_cli.rng import forked, generator
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.assign import AS_BUILT, DEFAULT, LAYERS_OWN, ZEROS, Assignment, assign
+from winit_cli.schemes.fitting import Cost, Examples, Fitting, looking
 from winit_cli.schemes.recipe import Recipe
 from winit_cli.schemes.reset import reset
 from winit_cli.schemes.slots import slots
 
 
-def initialize(model: nn.Module, recipe: Recipe, seed: int) -> list[Assignment]:
+def initialize(
+    model: nn.Module, recipe: Recipe, seed: int, examples: Examples | None = None, cost: Cost | None = None
+) -> list[Assignment]:
     """Fill a model's parameters in place and return what was done to each.
 
     Parameter p is drawn from the generator ``(seed, "init", p)`` alone, so it does not depend on what else
-    is in the model. The global generator is neither read nor changed.
+    is in the model. The global generator is neither read nor changed. Schemes that look at data get ``examples``, and
+    what that takes is added to ``cost``.
 
     Raises:
         ConfigError: a parameter is not covered or cannot be filled, or a rule wins none.
-        UsageError: a parametrization takes no given weight, or a lazy module has no shape yet.
+        UsageError: a parametrization takes no given weight, or a lazy module has no shape yet; a scheme looks at data
+            and there are no examples, or what it sees there is nothing that it can work with.
     """
     assignments = assign(slots(model), recipe)
     with torch.no_grad():
@@ -33,7 +40,22 @@ def initialize(model: nn.Module, recipe: Recipe, seed: int) -> list[Assignment]:
             if assignment.use.scheme not in LAYERS_OWN:
                 _fill(assignment, generator(seed, "init", assignment.slot.name))
                 assignment.slot.write()
+    _fit(model, assignments, seed, examples, cost or Cost())
     return assignments
+
+
+def _fit(model: nn.Module, assignments: Sequence[Assignment], seed: int, examples: Examples | None, cost: Cost) -> None:
+    """Every scheme that looks at data, in the order of the first of its parameters."""
+    asked = [a.fitted for a in assignments if a.fitted is not None]
+    for use in (use for index, use in enumerate(asked) if use not in asked[:index]):
+        if examples is None:
+            raise UsageError(f"{use.scheme} looks at training examples: give a batch of them (batch=…)")
+        mine = [a.slot for a in assignments if a.fitted == use]
+        fit = SCHEMES[use.scheme].fit
+        assert fit is not None
+        fitting = Fitting(use.scheme, model, mine, examples, generator(seed, "init", use.scheme), cost)
+        with cost.timed(), looking(model), forked(seed, "init", use.scheme), torch.no_grad():
+            fit(fitting, **use.arguments)
 
 
 def _fill(assignment: Assignment, source: Generator) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
-Kind = Literal["linear", "conv", "recurrent", "embedding", "norm", "bias", "other"]
+Kind = Literal["linear", "conv", "recurrent", "embedding", "norm", "bias", "scale", "other"]
 LAYERS: tuple[Kind, ...] = ("linear", "conv", "recurrent", "embedding")
 
 _GATES: tuple[tuple[type[nn.Module], int], ...] = (

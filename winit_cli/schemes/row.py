@@ -51,11 +51,17 @@ class Scheme:
     ``dims`` bounds the number of dimensions of a block that it can fill, ``fits(shape)`` asks for more, and ``fills``
     says in words what that is; ``only`` names the kinds of layers that it is for where the shape does not tell.
     ``check(options)`` returns what is wrong with options that are valid one by one. With ``own_biases`` the biases
-    beside its weights are its own matter, and not zero.
+    beside its weights are its own matter, and not zero. ``also`` names the other kinds of parameters
+    that it speaks of (norm, scale), which start as their layers have them where a scheme does not.
 
     A scheme that treats parameters differently has ``choose(slot, **options)``, which returns the ``Use`` that fills
     the slot; the options are then those of ``choose``. Where that names the scheme itself, its own ``fill`` is called
     with the options of the ``Use``; a scheme made of others alone needs none.
+
+    A scheme that looks at training examples has ``fit(fitting, **options)`` beside ``choose``, with the same options;
+    it is called once all parameters have the values that ``choose`` names, and changes those that it was chosen for.
+
+    ``rate(slot, optimizer, **options)`` is what multiplies the learning rate of a parameter.
 
     ``keeps`` says what stays constant from layer to layer, and through which activation. ``torch_call`` is Python that
     fills ``w`` alike, with ``{option}`` for values; where that takes more than a call, ``code(**options)`` returns the
@@ -79,7 +85,10 @@ class Scheme:
     pitfalls: tuple[str, ...] = ()
     check: Callable[[Mapping[str, Any]], str | None] = lambda options: None
     own_biases: bool = False
+    also: tuple[str, ...] = ()
     choose: Callable[..., Use] | None = None
+    fit: Callable[..., None] | None = None
+    rate: Callable[..., float] | None = None
     fits: Callable[[Sequence[int]], bool] = lambda shape: True
     fills: str = ""
     only: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
 from winit_cli.errors import UsageError
+from winit_cli.schemes.branches import Place, branch_places
 from winit_cli.schemes.kinds import LAYERS, Kind, _blocks, _kind, _transposed
 
 ROOT = "self"  # the path of a layer that is the whole module
@@ -42,6 +43,7 @@ class Slot:
     transposed: bool = False
     depths: tuple[int, ...] = ()
     places: tuple[str, ...] = ()
+    branch: Place | None = None
 
     @property
     def layer(self) -> str:
@@ -93,7 +95,7 @@ def slots(model: nn.Module) -> list[Slot]:
     """
     ties = _ties(model)
     found = [slot for slot in _slots(model, ties) if slot.originals or slot.name in ties]
-    return _placed(found, [path for path, _ in model.named_modules()])
+    return _in_branches(_placed(found, [path for path, _ in model.named_modules()]), model)
 
 
 def _placed(found: Sequence[Slot], modules: Sequence[str]) -> list[Slot]:
@@ -108,6 +110,21 @@ def _placed(found: Sequence[Slot], modules: Sequence[str]) -> list[Slot]:
         mine = [depths[path] for path in _paths(slot) if path in depths]
         places = tuple(name for name, at in named.items() if at & set(mine))
         placed.append(replace(slot, depths=tuple(mine), places=places))
+    return placed
+
+
+def _in_branches(found: Sequence[Slot], model: nn.Module) -> list[Slot]:
+    """With their places in residual branches."""
+    is_layer: dict[str, bool] = {}
+    for slot in found:
+        for path in _paths(slot):
+            is_layer[path] = is_layer.get(path, False) or slot.kind in LAYERS
+    branches = branch_places(model, is_layer)
+    placed = []
+    for slot in found:
+        branch = next((branches[path] for path in _paths(slot) if path in branches), None)
+        is_scale = branch is not None and branch.scale
+        placed.append(replace(slot, branch=branch, kind="scale" if is_scale else slot.kind))
     return placed
 
 

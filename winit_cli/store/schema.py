@@ -34,6 +34,9 @@ CREATE TABLE IF NOT EXISTS init (
     expected_std REAL, min REAL, max REAL, sha256 TEXT NOT NULL,
     PRIMARY KEY (trial_id, position)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS costs (
+    trial_id INTEGER PRIMARY KEY, seconds REAL NOT NULL, passes INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS units (
     trial_id INTEGER NOT NULL, moment TEXT NOT NULL, shape TEXT NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (trial_id, moment)
@@ -69,6 +72,8 @@ PROBE = {  # what was measured before training, which files of older versions do
     "histograms": ("label", "seed", "layer", "depth", "quantity", "low", "high", "count"),
 }
 TABLES = ("trials", "curves", "gradients", "init", "timings", *PROBE)
+COSTS = "costs"  # of schemes that look at data, which files of older versions do not have
+NO_COSTS = "SELECT NULL AS trial_id, NULL AS seconds, NULL AS passes"
 DETAILS = ("curves", "gradients", "init", "units")  # rows that belong to a trial
 
 FINALS = ("final_train_loss", "final_val_loss", "final_test_loss", "final_test_accuracy")
@@ -90,8 +95,9 @@ QUERIES = {
     "gradients": f"{_GRADIENTS} {_GRADIENT_ORDER}",
     "init": f"SELECT t.trial, t.label, t.seed, {', '.join(f'i.{name}' for name in INIT)}, i.sha256 "
     "FROM trials t CROSS JOIN init i ON i.trial_id = t.id ORDER BY t.id, i.position",
-    "timings": "SELECT trial, seconds FROM trials "
-    "WHERE seconds IS NOT NULL AND status IN ('ok', 'diverged') ORDER BY id",
+    "timings": "SELECT t.trial, t.seconds, c.seconds AS init_seconds, c.passes AS init_passes "
+    "FROM trials t LEFT JOIN costs c ON c.trial_id = t.id "
+    "WHERE t.seconds IS NOT NULL AND t.status IN ('ok', 'diverged') ORDER BY t.id",
     "units": f"SELECT {_TRIAL}, u.moment, u.shape, u.data FROM trials t CROSS JOIN units u ON u.trial_id = t.id "
     "ORDER BY t.id, u.moment DESC",
     **{name: f"SELECT {', '.join(columns)} FROM {name} ORDER BY rowid" for name, columns in PROBE.items()},
@@ -100,8 +106,18 @@ QUERIES = {
 
 def queries(connection: sqlite3.Connection) -> dict[str, str]:
     """The query of every table that a store has."""
-    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    return {name: query for name, query in QUERIES.items() if name not in PROBE or name in there}
+    there = tables_in(connection)
+    found = {name: query for name, query in QUERIES.items() if name not in PROBE or name in there}
+    if COSTS not in there:
+        found["timings"] = found["timings"].replace(
+            f"JOIN {COSTS} c ON c.trial_id", f"JOIN ({NO_COSTS}) c ON c.trial_id"
+        )
+    return found
+
+
+def tables_in(connection: sqlite3.Connection, schema: str = "main") -> set[str]:
+    """The names of the tables of a file."""
+    return {name for (name,) in connection.execute(f"SELECT name FROM {schema}.sqlite_master WHERE type = 'table'")}
 
 
 def gradients_at(steps: Iterable[int]) -> str:

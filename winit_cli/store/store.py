@@ -15,7 +15,7 @@ from winit_cli.store.digest import META_KEY, damaged_trials, is_meta_whole, meta
 from winit_cli.store.files import CURE, refusals, sqlite_uri, write_csv, write_json
 from winit_cli.store.lock import Owner, owner_of, record_of, taken_over
 from winit_cli.store.reading import FILE, WAIT_SECONDS, check_format, unreadable
-from winit_cli.store.schema import BEGUN, DETAILS, FINALS, FORMAT, QUERIES, SQL, TABLES, Kept, Rows
+from winit_cli.store.schema import BEGUN, COSTS, DETAILS, FINALS, FORMAT, QUERIES, SQL, TABLES, Kept, Rows, tables_in
 
 if TYPE_CHECKING:
     from winit_cli.engine.records import Array, Chunk, Finished, Started
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 GRADIENT_ROWS_EXPORTED = 5_000_000
 DONE = ("ok", "diverged")
+OF_TRIAL = (*DETAILS, COSTS, "checkpoints")  # tables with rows that belong to a trial
 
 
 class Store:
@@ -130,7 +131,7 @@ class Store:
         """Forget what an interrupted attempt left of a trial, and enter its initialization."""
         init = [(trial, position, *astuple(row)) for position, row in enumerate(record.init)]
         self._waiting[trial] = [
-            *((f"DELETE FROM {table} WHERE trial_id = ?", [(trial,)]) for table in (*DETAILS, "checkpoints")),
+            *((f"DELETE FROM {table} WHERE trial_id = ?", [(trial,)]) for table in OF_TRIAL),
             (f"INSERT INTO init VALUES ({','.join('?' * 15)})", init),
             (
                 "UPDATE trials SET init_hash = ?, status = 'pending', message = NULL, seconds = NULL WHERE id = ?",
@@ -138,6 +139,9 @@ class Store:
             ),
             _units(trial, "start", record.units),
         ]
+        if record.cost.passes:
+            cost = (trial, record.cost.seconds, record.cost.passes)
+            self._waiting[trial].append((f"INSERT INTO {COSTS} VALUES (?,?,?)", [cost]))
 
     def chunk(self, trial: int, chunk: Chunk, seconds: float) -> None:
         """Enter the measurements of a chunk and its checkpoint, with the seconds that the trial took so far."""
@@ -314,7 +318,8 @@ class Store:
             names,
         )
         self._forget(ours)
-        for table in DETAILS:
+        has_costs = COSTS in tables_in(self.connection, "other")
+        for table in (*DETAILS, COSTS) if has_costs else DETAILS:
             kept = [row[1] for row in self._read(f"PRAGMA table_info({table})") if row[1] != "trial_id"]
             self.connection.execute(
                 f"INSERT INTO {table} (trial_id, {', '.join(kept)}) "
@@ -323,7 +328,7 @@ class Store:
             )
 
     def _forget(self, trial: int) -> None:
-        for table in (*DETAILS, "checkpoints"):
+        for table in OF_TRIAL:
             self.connection.execute(f"DELETE FROM {table} WHERE trial_id = ?", (trial,))
 
     def _read(self, sql: str, *values: Any) -> list[Any]:

@@ -14,10 +14,11 @@ from torch import nn
 from winit_cli.models.lift.conv import GroupedConv, LoopedConv
 from winit_cli.models.lift.linear import StackedLinear
 from winit_cli.models.lift.mlp import ACTIVATIONS, StackedMLP
-from winit_cli.models.lift.norm import StackedBatchNorm, StackedGroupNorm, StackedLayerNorm
+from winit_cli.models.lift.norm import StackedBatchNorm, StackedGroupNorm, StackedLayerNorm, StackedScale
 from winit_cli.models.lift.recurrent import LoneLSTM, StackedRecurrent
 from winit_cli.models.lift.twin import Run
 from winit_cli.models.mlp import MLP
+from winit_cli.models.residual import Scale
 
 Twins = dict[type[nn.Module], Callable[[Any, Sequence[Run]], nn.Module]]
 COMMON: Twins = {
@@ -26,6 +27,7 @@ COMMON: Twins = {
     nn.BatchNorm2d: StackedBatchNorm,
     nn.LayerNorm: StackedLayerNorm,
     nn.GroupNorm: StackedGroupNorm,
+    Scale: StackedScale,
     nn.LSTM: StackedRecurrent,
     nn.GRU: StackedRecurrent,
     nn.RNN: StackedRecurrent,

@@ -1,4 +1,4 @@
-"""Normalization layers of many trials. S trials in a stack, B batch, C channels or features."""
+"""Layers of many trials that normalize or scale. S trials in a stack, B batch, C channels or features."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ class StackedBatchNorm(Twin):
         if self.training:
             cast(Tensor, self.num_batches_tracked).add_(1)
         return apart(out, self.trials)
+
+
+class StackedScale(Twin):
+    """(S, …): every trial by a number of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.spread(x) * cast(Tensor, self.factor).view(-1, *[1] * (x.dim() - 1))
 
 
 class StackedLayerNorm(Twin):
