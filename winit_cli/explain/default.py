@@ -22,7 +22,7 @@ def default_facts(layer: Layer, parameters: Sequence[Parameter], activation: str
     assert bound is not None
     if layer.is_recurrent:
         return {"bound": bound, "sentences": [_recurrent(layer, bound)]}
-        fan_in = parameters[0].fan_in
+    fan_in = parameters[0].fan_in
     assert fan_in
     square_fan = fan_in * layer.square(activation).sizes[0] // layer.sizes[0]
     return _feedforward(parameters, bound, activation, square_fan)
