@@ -33,10 +33,13 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"schemes": ["kaiming_norml"]}, "unknown scheme 'kaiming_norml'; did you mean 'kaiming_normal'? (known: pytorch"),
     ({"schemes": [3]}, "schemes.0: expected the name of a scheme, or a mapping with scheme: or rules:, got 3"),
     ({"schemes": [{"label": "x"}]}, "schemes.0: 'scheme' is required; known: pytorch_default"),
-    ({"schemes": ["zeros", "zeros"]}, "schemes.1: label 'zeros' is used twice; give one of them another label:"),
+    (
+        {"schemes": ["zeros", "zeros"]},
+        "schemes.1: label 'zeros' is used twice; give one of them another, e.g. label",
+    ),
     (
         {"schemes": [{"scheme": "zeros", "label": "A b"}, {"scheme": "ones", "label": "a-b"}]},
-        "schemes.1: label 'a-b' and 'A b' share one file name; give one of them another label:",
+        "schemes.1: label 'a-b' and 'A b' share one file name; give one of them another, e.g. label: a-b 2",
     ),
     ({"schemes": [{"scheme": "zeros", "label": "../x"}]}, "schemes.0.label: a label must be text of at most 64"),
     ({"schemes": [{"scheme": "zeros", "label": 5}]}, "that begins with a letter or digit, got 5"),

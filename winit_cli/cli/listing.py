@@ -41,7 +41,7 @@ def list_(
     ] = None,
 ) -> None:
     """List the schemes, models, data sets, rules of winit check (lints) or runs there are."""
-    found = _runs(results) if what is What.runs else _rows(what, plugin)
+    found = _lints() if what is What.lints else _runs(results) if what is What.runs else _rows(what, plugin)
     terminal = Terminal(json, no_color=no_color)
     if layers is not None:
         found = _for_layers(found, what, layers)
@@ -111,7 +111,7 @@ def _rows(what: What, plugin: list[str]) -> list[dict[str, Any]]:
     from winit_cli.plugins import plugged
 
     with plugged(plugin):
-        return {What.schemes: _schemes, What.models: _models, What.data: _data, What.lints: _lints}[what]()
+        return {What.schemes: _schemes, What.models: _models, What.data: _data}[what]()
 
 
 def _schemes() -> list[dict[str, Any]]:
@@ -143,7 +143,7 @@ def _data() -> list[dict[str, Any]]:
 def _lints() -> list[dict[str, Any]]:
     from winit_cli.lint import LINTS
 
-    return [{"name": row.name, "summary": row.summary} for row in LINTS.values()]
+    return [{"name": name, "summary": summary} for name, summary in LINTS.items()]
 
 
 def _runs(results: Path) -> list[dict[str, Any]]:

@@ -49,6 +49,8 @@ def theory(
         rows = _critical(activation, given["--sigma-b2"])
     else:
         rows = _mean_field(activation, given["--sigma-w2"], given["--sigma-b2"])
+    if activation == "sine":
+        terminal.note("sine is sin(30 z): mean squares are those of z")
     terminal.document({key: value for key, value, _ in rows})
     if not json:
         _print(terminal, rows)

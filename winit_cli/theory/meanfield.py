@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from scipy.optimize import brentq
-
 from winit_cli.theory.activations import check_activation
 from winit_cli.theory.maps import (
     correlation_map,
@@ -19,7 +17,7 @@ from winit_cli.theory.maps import (
     variance_map,
     variance_slope,
 )
-from winit_cli.theory.roots import LARGEST, LEAST, NOISE, first_crossing
+from winit_cli.theory.roots import LARGEST, LEAST, NOISE, first_crossing, root
 from winit_cli.theory.scale_free import SLOPES, half_mean_square
 
 __all__ = ["c_star", "chi_1", "correlation_map", "q_star", "variance_map", "xi_c", "xi_q"]
@@ -77,7 +75,7 @@ def c_star(activation: str, sigma_w2: float, sigma_b2: float) -> float | None:
     def excess(c: float) -> float:  # (C(c) - c) / (1 - c), which does not vanish at 1
         return (correlation_map(c, activation, sigma_w2, sigma_b2, q) - c) / (1 - c) if c < 1 else 1 - chi
 
-    return 0.0 if excess(0) < NOISE else float(brentq(excess, 0, 1, xtol=1e-15, rtol=1e-14))
+    return 0.0 if excess(0) < NOISE else root(excess, 0, 1, 1e-15)
 
 
 def xi_q(activation: str, sigma_w2: float, sigma_b2: float) -> float | None:
