@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("no_sets")  # an empty working directory
 
 
 FAULTS: list[tuple[dict[str, Any], str]] = [
-    ({"model": "resnet"}, "model.name: unknown model 'resnet'; known: mlp, cnn, lstm, gru, rnn"),
+    ({"model": "vgg"}, "model.name: unknown model 'vgg'; known: mlp, cnn, lstm, gru, rnn"),
     ({"model": "lsmt"}, "model.name: unknown model 'lsmt'; did you mean 'lstm'?"),
     ({"model": 5}, "model: expected a name or a mapping with name:, got 5; known: mlp"),
     ({"model": MODEL | {"widht": 3}}, "model.widht: unknown key 'widht'; did you mean 'width'? (known: width, depth"),
