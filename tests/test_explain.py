@@ -87,7 +87,15 @@ def test_a_scheme_in_general(name: str) -> None:
 def test_numbers_of_every_scheme_and_layer(name: str, options: dict[str, Any]) -> None:
     for layer in layers_of(name, **options):
         found = explained(name, layer, **options)
-        assert list(found)[: len(GENERAL) + 5] == [*GENERAL, "activation", "layer", "taken_for", "parameters", "code", "signal"]
+        assert list(found)[: len(GENERAL) + 6] == [
+            *GENERAL,
+            "activation",
+            "layer",
+            "taken_for",
+            "parameters",
+            "code",
+            "signal",
+        ]
         assert json.loads(json.dumps(found)) == found, "numbers are numbers, and none is NaN"
         assert found["signal"]["sentence"]
         for parameter in found["parameters"]:
