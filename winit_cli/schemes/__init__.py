@@ -13,8 +13,10 @@ from winit_cli.schemes import (
     fixed,
     frameworks,
     isometry,
+    krahenbuhl,
     lecun,
     outputs,
+    per_unit,
     recurrent,
     residual,
     structured,
@@ -26,7 +28,10 @@ from winit_cli.tables import table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-FILES = (default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent, residual, driven, outputs)
+FILES = (
+    *(default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent, residual, outputs),
+    *(driven, krahenbuhl, per_unit),
+)
 FAMILIES = ("default", "variance scaling", "structured", "recurrent", "residual", "data-driven", "outputs", "fixed")
 ROWS = [row for file in FILES for row in file.SCHEMES]
 SCHEMES: dict[str, Scheme] = table(*sorted(ROWS, key=lambda row: FAMILIES.index(row.family)))
