@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from winit_cli.schemes import (
+    autoinit,
     deep,
     default,
     driven,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 FILES = (
     *(default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent, residual, outputs),
-    *(driven, krahenbuhl, per_unit),
+    *(driven, krahenbuhl, per_unit, autoinit),
 )
 FAMILIES = ("default", "variance scaling", "structured", "recurrent", "residual", "data-driven", "outputs", "fixed")
 ROWS = [row for file in FILES for row in file.SCHEMES]

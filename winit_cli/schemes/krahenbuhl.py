@@ -103,7 +103,7 @@ def relative_rates(net: Fitting, layers: Sequence[Slot], x: Tensor, noise: Tenso
             f"{net.scheme} cannot equalize how fast layers change: {', '.join(lost)} gets no gradient that is a finite "
             "number; set iterations to 0, or give it another scheme by a rule"
         )
-    return rates, float(out.detach().double().flatten(0, -2).std(0, correction=0).mean())
+    return rates, float(out.detach().double().reshape(len(out), -1).std(0, correction=0).mean())
 
 
 def _scale(
@@ -164,8 +164,8 @@ SCHEMES = (
             "the authors' code: the same corrections, at most `iterations`, the size of the outputs brought back each "
             "time; rates then need not meet within the tolerance. iterations: 0 leaves it out.",
             "Where layers differ in rate, it gives up unit variance: the units of a layer keep one variance in common.",
-            "The paper damps all corrections (α = 1/4), the authors' code none; here they are whole, and halved down to "
-            "1/4 where the rates come no closer.",
+            "The paper damps all corrections (α = 1/4), the authors' code none; here they are whole, and halved down "
+            "to 1/4 where the rates come no closer.",
             "Recurrent layers: the projected inputs of every gate get mean β and variance 1, the recurrent weights are "
             "orthogonal, and neither takes part in the second part.",
             "Costs one pass for each layer and six for each correction: init_seconds and init_passes in timings.csv.",
