@@ -13,9 +13,11 @@ from winit_cli.schemes import (
     driven,
     fixed,
     frameworks,
+    gradinit,
     isometry,
     krahenbuhl,
     lecun,
+    metainit,
     outputs,
     per_unit,
     recurrent,
@@ -31,9 +33,19 @@ if TYPE_CHECKING:
 
 FILES = (
     *(default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent, residual, outputs),
-    *(driven, krahenbuhl, per_unit, autoinit),
+    *(driven, krahenbuhl, per_unit, autoinit, gradinit, metainit),
 )
-FAMILIES = ("default", "variance scaling", "structured", "recurrent", "residual", "data-driven", "outputs", "fixed")
+FAMILIES = (
+    "default",
+    "variance scaling",
+    "structured",
+    "recurrent",
+    "residual",
+    "data-driven",
+    "learned",
+    "outputs",
+    "fixed",
+)
 ROWS = [row for file in FILES for row in file.SCHEMES]
 SCHEMES: dict[str, Scheme] = table(*sorted(ROWS, key=lambda row: FAMILIES.index(row.family)))
 

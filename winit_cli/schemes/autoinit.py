@@ -136,8 +136,9 @@ SCHEMES = (
             "(attention, products of two signals, recurrent cells) is refused in one line that says what.",
             "Dropout counts as in training, zeros that convolutions pad with do not count. Norms give mean 0 and "
             "variance 1, whatever their weights.",
-            "Of recurrent layers the input weights are scaled and the recurrent ones are orthogonal; the state is that of "
-            "the last step, by a mean-field recursion of ours (the paper samples it).",
+            "Of recurrent layers the input weights are scaled and the recurrent ones are orthogonal; the state is that "
+            "of the last step for inputs that are independent in time too, by a mean-field recursion (the paper "
+            "samples it). Where inputs last, states of LSTM and GRU are larger.",
             "Of the data it sees the mean and variance over all inputs, in two passes.",
         ),
     ),

@@ -1,0 +1,97 @@
+"""GradInit: scales such that the first step of an optimizer lowers the loss most. B examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from winit_cli.schemes.fitting import Fitting
+from winit_cli.schemes.quotient import twice_differentiable
+from winit_cli.schemes.recipe import Use
+from winit_cli.schemes.row import Scheme
+from winit_cli.schemes.scales import Scales, start
+from winit_cli.schemes.slots import Slot
+from winit_cli.tables import PositiveInt, PositiveNumber
+
+Optimizer = Literal["sgd", "adam"]
+
+
+def gradinit(
+    slot: Slot,
+    *,
+    optimizer: Optimizer = "sgd",
+    step: PositiveNumber = 0.1,
+    bound: PositiveNumber = 1.0,
+    lr: PositiveNumber = 0.01,
+    iterations: PositiveInt = 100,
+    examples: PositiveInt = 128,
+) -> Use:
+    """Kaiming's weights and no biases, to begin with; norms as they are built."""
+    return start(slot)
+
+
+def fit_gradinit(
+    net: Fitting, *, optimizer: Optimizer, step: float, bound: float, lr: float, iterations: int, examples: int
+) -> None:
+    """Lower the loss after a step where the gradient is within its bound, and else the gradient."""
+    scales = Scales(net)
+    lower, within = (torch.optim.Adam([scales.factors], lr=lr) for _ in range(2))
+    allowed = None
+    for _ in range(iterations):
+        x, y = net.batch_with_targets(examples)
+        values = scales.values()
+        with torch.enable_grad(), twice_differentiable(net.module):
+            gradients = net.gradients(net.loss(x, y, values), list(values.values()), differentiable=True)
+            norm = size_of(gradients, optimizer)
+        if float(norm) <= bound:
+            allowed = scales.factors.detach().clone()
+            moved = stepped(values, gradients, optimizer, step)
+            fresh = net.batch_with_targets(max(1, examples // 2))
+            half = [torch.cat([old[: len(old) // 2], new]) for old, new in zip((x, y), fresh, strict=True)]
+            with torch.enable_grad():
+                value = net.loss(half[0], half[1], moved) / step
+            scales.descend(lower, net.gradients(value, [scales.factors])[0])
+        else:
+            scales.descend(within, net.gradients(norm, [scales.factors])[0])
+    scales.write(scales.factors if allowed is None else allowed)
+
+
+def size_of(gradients: Sequence[Tensor], optimizer: Optimizer) -> Tensor:
+    """The norm of the gradient that goes with an optimizer's step: L2 for sgd, L1 for adam."""
+    if optimizer == "adam":
+        return torch.stack([g.abs().sum() for g in gradients]).sum()
+    return torch.stack([g.square().sum() for g in gradients]).sum().sqrt()
+
+
+def stepped(
+    values: Mapping[str, Tensor], gradients: Sequence[Tensor], optimizer: Optimizer, step: float
+) -> dict[str, Tensor]:
+    """Parameters after the first step of an optimizer, whose direction counts as constant: along the gradient divided
+    by its norm, or along the signs of its entries."""
+    norm = size_of(gradients, "sgd").detach()
+    directions = [g.detach().sign() if optimizer == "adam" else g.detach() / norm for g in gradients]
+    with torch.enable_grad():
+        return {name: p - step * d for (name, p), d in zip(values.items(), directions, strict=True)}
+
+
+SCHEMES = (
+    Scheme(
+        name="gradinit",
+        family="learned",
+        summary="one learned scale for each parameter tensor, so that the first step of training lowers the loss most",
+        formula="W ← m W, with m per tensor (W kaiming_normal to begin with) that minimizes L(θ - η A[g]), g = ∂L/∂θ, as "
+        "long as ‖g‖ ≤ γ; sgd: A[g] = g / ‖g‖₂, ‖g‖₂; adam: A[g] = sign(g), ‖g‖₁",
+        keeps="the norm of the gradient at γ or below",
+        paper="Zhu, Ni, Xu, Kong, Huang & Goldstein 2021, GradInit (arXiv:2102.08098)",
+        torch_call="nn.init.kaiming_normal_(w); w.mul_(m)  # m: learned by Adam, {iterations} steps of {lr}",
+        choose=gradinit,
+        fit=fit_gradinit,
+        dims=(2, 5),
+        own_biases=True,
+        also=("norm", "scale"),
+        pitfalls=(),
+    ),
+)

@@ -1,0 +1,76 @@
+"""MetaInit: norms of weights such that a step along the gradient changes the gradient least."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from winit_cli.schemes.fitting import Fitting
+from winit_cli.schemes.quotient import hessian_products, quotient, twice_differentiable
+from winit_cli.schemes.recipe import Use
+from winit_cli.schemes.row import Scheme
+from winit_cli.schemes.scales import LEAST, Scales, start
+from winit_cli.schemes.slots import Slot
+from winit_cli.tables import NonNegativeNumber, PositiveInt, PositiveNumber
+
+
+def metainit(
+    slot: Slot,
+    *,
+    lr: PositiveNumber = 0.1,
+    momentum: NonNegativeNumber = 0.9,
+    iterations: PositiveInt = 100,
+    examples: PositiveInt = 64,
+) -> Use:
+    """Kaiming's weights and no biases, to begin with."""
+    return start(slot)
+
+
+def fit_metainit(net: Fitting, *, lr: float, momentum: float, iterations: int, examples: int) -> None:
+    """Signed steps on the norms of weights, along the slope of the gradient quotient."""
+    scales = Scales(net)
+    norms = scales.norms
+    sizes, velocity = norms.clone(), torch.zeros_like(norms)
+    for _ in range(iterations):
+        x, y = noise_like(net, examples)
+        values = scales.values()
+        with torch.enable_grad(), twice_differentiable(net.module):
+            parameters = list(values.values())
+            gradients = net.gradients(net.loss(x, y, values), parameters, differentiable=True)
+            products = hessian_products(gradients, parameters, differentiable=True)
+            slope = net.gradients(quotient(gradients, products), [scales.factors])[0]
+        velocity = momentum * velocity - lr * slope.sign()
+        sizes = torch.maximum(sizes + velocity, LEAST * norms)
+        scales.factors.detach().copy_(sizes / norms)
+    scales.write(scales.factors)
+
+
+def noise_like(net: Fitting, count: int) -> tuple[Tensor, Tensor]:
+    """Random inputs and targets of the training data's shapes: N(0, 1), and any token or class as probably as others."""
+    x, y = net.batch_with_targets(count)
+
+    def drawn(like: Tensor, whole: Tensor) -> Tensor:
+        if like.is_floating_point():
+            return torch.randn(like.shape, generator=net.generator).to(like)
+        return torch.randint(int(whole.max()) + 1, like.shape, generator=net.generator).to(like)
+
+    assert net.examples.y is not None
+    return drawn(x, net.examples.x), drawn(y, net.examples.y)
+
+
+SCHEMES = (
+    Scheme(
+        name="metainit",
+        family="learned",
+        summary="the norms of the weights, learned so that a step along the gradient changes the gradient least",
+        formula="‖W‖ ← ‖W‖ + v, v ← μ v - lr sign(∂GQ/∂‖W‖), GQ = mean |(g - H g) / (g + ε) - 1|, on inputs N(0, 1) and "
+        "random targets; W kaiming_normal to begin with",
+        keeps="the direction of every weight; it makes the loss look linear along a step of gradient descent",
+        paper="Dauphin & Schoenholz 2019, MetaInit (NeurIPS 32)",
+        torch_call="nn.init.kaiming_normal_(w); w.mul_(m)  # m: learned, {iterations} steps of {lr} on the norm",
+        choose=metainit,
+        fit=fit_metainit,
+        dims=(2, 5),
+        pitfalls=(),
+    ),
+)
