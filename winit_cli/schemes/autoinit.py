@@ -62,11 +62,15 @@ class _Scaling:
         return self._products(slot, signal)
 
     def _products(self, slot: Slot, signal: Signal) -> Signal:
-        """What a weight gives, bias included."""
-        if slot.name not in self._own:
-            return self._as_it_is(slot, signal)
+        """What a weight gives, with the bias of its layer, which another scheme may fill."""
         if slot.kind == "embedding":
-            return Signal(0, 1)
+            return Signal(0, 1) if slot.name in self._own else Signal.of(slot.parameter)
+        sums = self._scaled(slot, signal) if slot.name in self._own else _unscaled(slot, signal)
+        bias = getattr(slot.module, "bias", None)  # of recurrent layers a flag
+        return sums.plus(Signal.of(bias)) if isinstance(bias, Tensor) else sums
+
+    def _scaled(self, slot: Slot, signal: Signal) -> Signal:
+        """Of a weight of the scheme."""
         if slot.name not in self._scaled_for:
             if not 0 < signal.square < math.inf:
                 raise UsageError(f"autoinit cannot scale {slot.name}: the mean square of its inputs is {signal.square}")
@@ -74,17 +78,6 @@ class _Scaling:
             slot.write()
             self._scaled_for[slot.name] = signal.square
         return Signal(0, signal.square / self._scaled_for[slot.name])
-
-    def _as_it_is(self, slot: Slot, signal: Signal) -> Signal:
-        """Of a weight that another scheme fills, whose values and bias are measured."""
-        weight = Signal.of(slot.parameter)
-        bias = getattr(slot.module, "bias", None)
-        if slot.kind == "embedding":
-            return weight
-        fan = math.prod(slot.block_shape[1:]) * _share(slot)
-        mean = weight.mean * signal.mean
-        sums = Signal(fan * mean, fan * (weight.square * signal.square - mean**2))
-        return sums.plus(Signal.of(bias)) if isinstance(bias, Tensor) else sums
 
     def _states(self, module: nn.RNNBase, signal: Signal, given: Any) -> Signal:
         """Of the last layer that a recurrent module stacks, after the last step."""
@@ -109,6 +102,13 @@ def _steps(module: nn.RNNBase, given: Any) -> int:
     return int(given.shape[1 if module.batch_first and given.dim() == 3 else 0])
 
 
+def _unscaled(slot: Slot, signal: Signal) -> Signal:
+    """Of a weight that another scheme fills, whose values are measured."""
+    weight, fan = Signal.of(slot.parameter), math.prod(slot.block_shape[1:]) * _share(slot)
+    mean = weight.mean * signal.mean
+    return Signal(fan * mean, fan * (weight.square * signal.square - mean**2))
+
+
 def _share(slot: Slot) -> float:
     """The part of its inputs that an output of a layer is made of: a transposed convolution spreads them by strides."""
     return 1 / math.prod(slot.module.stride) if isinstance(slot.module, _ConvTransposeNd) else 1.0
@@ -127,7 +127,7 @@ SCHEMES = (
         torch_call="nn.init.normal_(w, std=(fan_in * (var + mean**2)) ** -0.5)  # of the layer's inputs",
         choose=autoinit,
         fit=fit_autoinit,
-        dims=(2, 5),
+        dims=(2, 99),
         pitfalls=(
             "Takes values for independent: global averages, neighbouring pixels and residual branches are not, so that "
             "variances drift there. lsuv measures them.",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import BeforeValidator
 from torch import Tensor
 
 from winit_cli.schemes.fitting import Fitting
@@ -14,17 +15,29 @@ from winit_cli.schemes.recipe import Use
 from winit_cli.schemes.row import Scheme
 from winit_cli.schemes.scales import Scales, start
 from winit_cli.schemes.slots import Slot
-from winit_cli.tables import PositiveInt, PositiveNumber
+from winit_cli.tables import LARGEST_NUMBER, PositiveInt, PositiveNumber
 
 Optimizer = Literal["sgd", "adam"]
+STEPS: dict[Optimizer, float] = {"sgd": 0.1, "adam": 0.001}  # as in the authors' scripts
+DROP = 0.1  # of the loss to first order, a step times the norm of the gradient, where that is at its bound
+
+
+def _number_or_auto(value: object) -> object:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value != "auto" and not (is_number and 0 < value <= LARGEST_NUMBER):  # type: ignore[operator]
+        raise ValueError(f"expected a number above 0 or auto, got {value!r}")
+    return value
+
+
+NumberOrAuto = Annotated[float | str, BeforeValidator(_number_or_auto)]
 
 
 def gradinit(
     slot: Slot,
     *,
     optimizer: Optimizer = "sgd",
-    step: PositiveNumber = 0.1,
-    bound: PositiveNumber = 1.0,
+    step: NumberOrAuto = "auto",
+    bound: NumberOrAuto = "auto",
     lr: PositiveNumber = 0.01,
     iterations: PositiveInt = 100,
     examples: PositiveInt = 128,
@@ -34,9 +47,18 @@ def gradinit(
 
 
 def fit_gradinit(
-    net: Fitting, *, optimizer: Optimizer, step: float, bound: float, lr: float, iterations: int, examples: int
+    net: Fitting,
+    *,
+    optimizer: Optimizer,
+    step: NumberOrAuto,
+    bound: NumberOrAuto,
+    lr: float,
+    iterations: int,
+    examples: int,
 ) -> None:
     """Lower the loss after a step where the gradient is within its bound, and else the gradient."""
+    eta = STEPS[optimizer] if step == "auto" else float(step)
+    gamma = DROP / eta if bound == "auto" else float(bound)
     scales = Scales(net)
     lower, within = (torch.optim.Adam([scales.factors], lr=lr) for _ in range(2))
     allowed = None
@@ -46,13 +68,13 @@ def fit_gradinit(
         with torch.enable_grad(), twice_differentiable(net.module):
             gradients = net.gradients(net.loss(x, y, values), list(values.values()), differentiable=True)
             norm = size_of(gradients, optimizer)
-        if float(norm) <= bound:
+        if float(norm) <= gamma:
             allowed = scales.factors.detach().clone()
-            moved = stepped(values, gradients, optimizer, step)
+            moved = stepped(values, gradients, optimizer, eta)
             fresh = net.batch_with_targets(max(1, examples // 2))
             half = [torch.cat([old[: len(old) // 2], new]) for old, new in zip((x, y), fresh, strict=True)]
             with torch.enable_grad():
-                value = net.loss(half[0], half[1], moved) / step
+                value = net.loss(half[0], half[1], moved) / eta
             scales.descend(lower, net.gradients(value, [scales.factors])[0])
         else:
             scales.descend(within, net.gradients(norm, [scales.factors])[0])
@@ -82,16 +104,26 @@ SCHEMES = (
         name="gradinit",
         family="learned",
         summary="one learned scale for each parameter tensor, so that the first step of training lowers the loss most",
-        formula="W ← m W, with m per tensor (W kaiming_normal to begin with) that minimizes L(θ - η A[g]), g = ∂L/∂θ, as "
-        "long as ‖g‖ ≤ γ; sgd: A[g] = g / ‖g‖₂, ‖g‖₂; adam: A[g] = sign(g), ‖g‖₁",
+        formula="W ← m W, with m per tensor (W kaiming_normal to begin with) that minimizes L(θ - η A[g]), g = ∂L/∂θ, "
+        "as long as ‖g‖ ≤ γ; sgd: A[g] = g / ‖g‖₂, ‖g‖₂; adam: A[g] = sign(g), ‖g‖₁",
         keeps="the norm of the gradient at γ or below",
         paper="Zhu, Ni, Xu, Kong, Huang & Goldstein 2021, GradInit (arXiv:2102.08098)",
         torch_call="nn.init.kaiming_normal_(w); w.mul_(m)  # m: learned by Adam, {iterations} steps of {lr}",
         choose=gradinit,
         fit=fit_gradinit,
-        dims=(2, 5),
+        dims=(2, 99),
         own_biases=True,
         also=("norm", "scale"),
-        pitfalls=(),
+        pitfalls=(
+            "Costs four passes for each iteration, backward and double backward ones among them: init_seconds and "
+            "init_passes in timings.csv.",
+            "Meant for the optimizer that trains: optimizer (η) step, and (γ) bound. auto is 0.1 for sgd and 0.001 for "
+            "adam, as in the authors' scripts, and the bound 0.1 / step: 1 for sgd, as there.",
+            "As in the authors' code A[g] counts as constant, half of the batch is in both losses, scales are learned "
+            "by Adam from slopes cut to [-1, 1], apart for loss and norm, and stay above 0.01. Unlike there the scales "
+            "of the last iteration within the bound are taken; if none was, the last.",
+            "What is 0 (biases) has no scale. Weights of norms have one.",
+            "The bound holds for batches of that size: gradients of smaller ones are larger.",
+        ),
     ),
 )

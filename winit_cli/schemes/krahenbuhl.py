@@ -156,7 +156,7 @@ SCHEMES = (
         "b.copy_({beta} - t.mean(0) / t.std(0))",
         choose=krahenbuhl,
         fit=fit_krahenbuhl,
-        dims=(2, 5),
+        dims=(2, 99),
         own_biases=True,
         pitfalls=(
             "The second part leaves the function alone only where activations are positively homogeneous (relu, "

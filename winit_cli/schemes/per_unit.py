@@ -87,7 +87,7 @@ SCHEMES = (
         "b.copy_(-t.mean(0) / t.std(0))",
         choose=weightnorm_dd,
         fit=fit_weightnorm_dd,
-        dims=(2, 5),
+        dims=(2, 99),
         own_biases=True,
         pitfalls=(
             "Costs one pass for each layer and one more: init_seconds and init_passes in timings.csv.",
