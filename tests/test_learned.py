@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -26,7 +28,7 @@ def _data(features: int = 12, classes: int = 5) -> tuple[Tensor, Tensor]:
 
 def _dense(depth: int, activation: type[nn.Module], width: int = 16) -> nn.Sequential:
     sizes = [12, *[width] * depth]
-    hidden = [layer for a, b in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(a, b), activation())]
+    hidden = [layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), activation())]
     return nn.Sequential(*hidden, nn.Linear(width, 5))
 
 
@@ -94,14 +96,18 @@ def test_both_change_nothing_but_the_size_of_each_tensor() -> None:
             assert (float(factor.detach()) != 1) is changes, name
 
 
+def _loss(module: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    return F.cross_entropy(module(x), y)
+
+
 def _quotient(module: nn.Module, features: int = 12) -> float:
     """The mean over fresh random batches."""
     found = []
     for number in range(4):
         x = torch.randn(48, features, generator=generator("fresh x", number))
         y = torch.randint(5, (48,), generator=generator("fresh y", number))
+        loss = partial(_loss, module, x, y)
         with twice_differentiable(module):
-            loss = lambda x=x, y=y: F.cross_entropy(module(x), y)
             found.append(gradient_quotient(loss, list(module.parameters())))
     return sum(found) / len(found)
 
