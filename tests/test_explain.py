@@ -15,7 +15,6 @@ from zoo import CASES, IDS
 from winit_cli.errors import UsageError
 from winit_cli.explain.general import layer_facts, scheme_facts
 from winit_cli.explain.layers import KINDS
-from winit_cli.jsonable import jsonable
 from winit_cli.schemes import SCHEMES
 from winit_cli.theory.moments import fans
 
@@ -31,7 +30,20 @@ LAYERS = [
     ),
     *("conv3d:4x6x3", "lstm:7x11", "gru:7x11", "rnn:7x11", "embedding:50x8"),
 ]
-GENERAL = ["name", "aliases", "family", "summary", "formula", "keeps", "paper", "torch", "fills", "options", "pitfalls"]
+GENERAL = [
+    "name",
+    "aliases",
+    "family",
+    "caution",
+    "summary",
+    "formula",
+    "keeps",
+    "paper",
+    "torch",
+    "fills",
+    "options",
+    "pitfalls",
+]
 MATHS = {"sqrt": math.sqrt, "max": max}
 
 
@@ -76,7 +88,7 @@ def test_numbers_of_every_scheme_and_layer(name: str, options: dict[str, Any]) -
     for layer in layers_of(name, **options):
         found = explained(name, layer, **options)
         assert list(found)[: len(GENERAL) + 5] == [*GENERAL, "activation", "layer", "parameters", "code", "signal"]
-        assert json.loads(json.dumps(jsonable(found))) == found, "numbers are numbers"
+        assert json.loads(json.dumps(found)) == found, "numbers are numbers, and none is NaN"
         assert found["signal"]["sentence"]
         for parameter in found["parameters"]:
             _check(parameter, layer)
@@ -95,6 +107,11 @@ def _check(p: dict[str, Any], layer: str) -> None:
         assert p["fan_size"] == p[p["fan"]]
     if p["std"] == 0:
         assert p["in_numbers"] == f"every value is {p['mean']:g}"
+        return
+    if p["is_in_parts"]:
+        squares = [gate["std"] ** 2 + gate["mean"] ** 2 for gate in p["gates"].values()]
+        assert p["std"] ** 2 + p["mean"] ** 2 == pytest.approx(sum(squares) / len(squares))
+        assert sorted(re.findall(r"\b([a-z])(?=[,:])", p["in_numbers"])) == sorted(p["gates"])
         return
     for equation in re.split(r", (?=std|mean|bound)", p["in_numbers"].removesuffix(", whatever the layer's size")):
         what, *parts, value = equation.split(" = ")

@@ -10,7 +10,7 @@ from typing import Any
 from winit_cli.errors import ConfigError, UsageError
 from winit_cli.explain.fan import Fan, Of, fan_of
 from winit_cli.explain.gains import gain_source
-from winit_cli.explain.in_numbers import in_numbers
+from winit_cli.explain.in_numbers import in_numbers, in_parts
 from winit_cli.explain.layers import Layer
 from winit_cli.explain.torch_code import call_of
 from winit_cli.foreign import blaming
@@ -21,13 +21,16 @@ from winit_cli.schemes.recipe import Recipe
 from winit_cli.schemes.slots import slots
 from winit_cli.theory.moments import Moments, fans
 
+PLACES = ("head", "last")  # of the layer in its model: others stand before it
+
 
 @dataclass(frozen=True)
 class Parameter:
     """One parameter, its numbers those of one block (a gate, a group); ``None`` where there is none.
 
     ``std = gain / sqrt(fan_size)`` where the formula has a fan; ``gain_on_fan_in`` is ``std sqrt(fan_in)``, what the
-    values amount to whatever their formula. ``in_numbers`` is the formula with the numbers put in, ``torch`` code.
+    values amount to whatever their formula. ``in_numbers`` is the formula with the numbers put in, ``torch`` code. Of a
+    parameter ``is_in_parts``, which has several laws, the numbers are those of all together, ``gates`` those of each.
     """
 
     param: str
@@ -45,6 +48,8 @@ class Parameter:
     fan_size: float | None
     gain_source: str | None
     gain_on_fan_in: float | None
+    is_in_parts: bool
+    gates: dict[str, dict[str, float | None]] | None
     in_numbers: str
     torch: str | None
 
@@ -56,14 +61,17 @@ def assignments_of(recipe: Recipe, layer: Layer) -> list[Assignment]:
         UsageError: torch has no such layer, or the scheme cannot fill it.
     """
     try:
-        return assign([replace(slot, places=("head", "last")) for slot in slots(layer.module())], recipe)
+        return assign([replace(slot, places=PLACES) for slot in slots(layer.module())], recipe)
     except ConfigError as error:
         reason = error.faults[0].message.partition(";")[0]
         raise UsageError(f"--layer {layer}: {reason}; choose another layer, or another scheme") from None
 
 
-def parameter_of(assignment: Assignment, layer: Layer, given: Mapping[str, Any], activation: str) -> Parameter:
-    """The facts of one parameter; ``given`` are the options as the user wrote them."""
+def parameter_of(
+    assignment: Assignment, layer: Layer, given: Mapping[str, Any], activation: str, *, is_chosen: bool = False
+) -> Parameter:
+    """The facts of one parameter; ``given`` are the options as the user wrote them. With ``is_chosen`` a scheme has
+    looked at the layer and chosen the one that fills it, with these options."""
     slot, use = assignment.slot, assignment.use
     with blaming(f"the moments of scheme {use.scheme}"):
         moments = expected(assignment)
@@ -87,9 +95,19 @@ def parameter_of(assignment: Assignment, layer: Layer, given: Mapping[str, Any],
         fan_size=fan.size if fan else None,
         gain_source=gain_source(use.scheme, use.options, given, activation) if has_gain else None,
         gain_on_fan_in=moments.std * math.sqrt(fan_in) if moments.std is not None and fan_in else None,
-        in_numbers=in_numbers(moments, fan, _formula(assignment), block),
+        is_in_parts=bool(moments.parts),
+        gates=_gates(moments, layer),
+        in_numbers=in_parts(moments, layer.gates)
+        or in_numbers(moments, fan, None if is_chosen else _formula(assignment), block),
         torch=call_of(assignment, layer, moments),
     )
+
+
+def _gates(moments: Moments, layer: Layer) -> dict[str, dict[str, float | None]] | None:
+    if not moments.parts or not layer.gates:
+        return None
+    of_each = zip(layer.gates, moments.parts, strict=True)
+    return {name: {"mean": one.mean, "std": one.std, "bound": one.bound} for name, one in of_each}
 
 
 def _formula(assignment: Assignment) -> Of:

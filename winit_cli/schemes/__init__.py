@@ -18,6 +18,7 @@ from winit_cli.schemes import (
     krahenbuhl,
     lecun,
     metainit,
+    mup,
     outputs,
     per_unit,
     recurrent,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FILES = (
-    *(default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent, residual, outputs),
+    *(default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent, residual, mup, outputs),
     *(driven, krahenbuhl, per_unit, autoinit, gradinit, metainit),
 )
 FAMILIES = (
@@ -41,6 +42,7 @@ FAMILIES = (
     "structured",
     "recurrent",
     "residual",
+    "width",
     "data-driven",
     "learned",
     "outputs",

@@ -61,9 +61,13 @@ class Scheme:
     A scheme that looks at training examples has ``fit(fitting, **options)`` beside ``choose``, with the same options;
     it is called once all parameters have the values that ``choose`` names, and changes those that it was chosen for.
 
+    ``rate(slot, optimizer, **options)`` is what multiplies the learning rate of a parameter.
+
     ``keeps`` says what stays constant from layer to layer, and through which activation. ``torch_call`` is Python that
-    fills ``w`` alike, with ``{option}`` for values. ``winit explain`` derives the rest from ``moments``. ``source`` is
-    the SHA-256 of the code of a scheme that is not winit's own.
+    fills ``w`` alike, with ``{option}`` for values; where that takes more than a call, ``code(**options)`` returns the
+    Python, with ``{fan_in}`` and ``{fan_out}`` for those of ``w``, and ``torch_call`` tells it in short. ``winit
+    explain`` derives the rest from ``moments``. ``source`` is the SHA-256 of the code of a scheme that is not winit's
+    own.
     """
 
     name: str
@@ -74,6 +78,7 @@ class Scheme:
     keeps: str = ""
     paper: str = ""
     torch_call: str = ""
+    code: Callable[..., str] | None = None
     moments: Callable[..., Moments] = lambda shape, **options: Moments(std=None, mean=None)
     dims: tuple[int, int] = (0, 99)
     aliases: tuple[str, ...] = ()
@@ -83,6 +88,7 @@ class Scheme:
     also: tuple[str, ...] = ()
     choose: Callable[..., Use] | None = None
     fit: Callable[..., None] | None = None
+    rate: Callable[..., float] | None = None
     fits: Callable[[Sequence[int]], bool] = lambda shape: True
     fills: str = ""
     only: tuple[str, ...] = ()
