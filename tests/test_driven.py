@@ -30,7 +30,7 @@ NETS: dict[str, tuple[Task, dict[str, Any]]] = {
 # what is tried here of schemes that take long
 FEW: dict[str, dict[str, Any]] = {
     "krahenbuhl": {"iterations": 2},
-    "gradinit": {"iterations": 8, "examples": 32},
+    "gradinit": {"iterations": 6, "examples": 32, "lr": 0.3},
     "metainit": {"iterations": 2, "examples": 8},
 }
 BLIND = ("metainit",)  # to everything in the data but its shapes
