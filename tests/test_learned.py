@@ -137,6 +137,25 @@ def test_what_they_refuse(scheme: str) -> None:
         init(module, scheme, batch=(x, y))
 
 
+class Distances(nn.Module):
+    """With torch's cdist, which has one derivative."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(12, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cdist(self.layer(x), torch.eye(5))
+
+
+def test_what_has_no_slope_is_refused() -> None:
+    x, y = _data()
+    with pytest.raises(UsageError, match=r"metainit needs derivatives that torch lacks for this model"):
+        init(Distances(), "metainit", batch=(x, y))
+    with pytest.raises(UsageError, match="gradinit has no slope to follow: the loss or its derivatives are no finite"):
+        init(_dense(2, nn.ReLU), "gradinit", batch=(torch.full_like(x, 3e38), y))
+
+
 @pytest.mark.parametrize("scheme", ["gradinit", "metainit"])
 def test_a_rule_has_them_scale_their_own_layers_alone(scheme: str) -> None:
     module, plain = _dense(3, nn.Tanh), _dense(3, nn.Tanh)

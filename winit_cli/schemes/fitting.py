@@ -99,10 +99,20 @@ class Fitting:
         self, value: Tensor, of: Sequence[Tensor], *, differentiable: bool = False, again: bool = False
     ) -> tuple[Tensor, ...]:
         """The derivatives of a number, zeros where it does not depend on something; ``again`` keeps what a further call
-        needs."""
+        needs.
+
+        Raises:
+            UsageError: torch has no such derivatives.
+        """
         self.cost.passes += 1
         kept = differentiable or again
-        return torch.autograd.grad(value, of, create_graph=differentiable, retain_graph=kept, materialize_grads=True)
+        try:
+            return torch.autograd.grad(
+                value, of, create_graph=differentiable, retain_graph=kept, materialize_grads=True
+            )
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            raise UsageError(f"{self.scheme} needs derivatives that torch lacks for this model ({reason})") from None
 
     def weights(self, x: Tensor) -> list[Slot]:
         """The weights among the slots in the order in which their layers are first called.

@@ -75,9 +75,9 @@ def fit_gradinit(
             half = [torch.cat([old[: len(old) // 2], new]) for old, new in zip((x, y), fresh, strict=True)]
             with torch.enable_grad():
                 value = net.loss(half[0], half[1], moved) / eta
-            scales.descend(lower, net.gradients(value, [scales.factors])[0])
+            scales.descend(lower, scales.slope(value))
         else:
-            scales.descend(within, net.gradients(norm, [scales.factors])[0])
+            scales.descend(within, scales.slope(norm))
     scales.write(scales.factors if allowed is None else allowed)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from winit_cli.schemes.fitting import Fitting
-from winit_cli.schemes.quotient import hessian_products, quotient, twice_differentiable
+from winit_cli.schemes.quotient import half_square, quotient, twice_differentiable
 from winit_cli.schemes.recipe import Use
 from winit_cli.schemes.row import Scheme
 from winit_cli.schemes.scales import LEAST, Scales, start
@@ -37,9 +37,8 @@ def fit_metainit(net: Fitting, *, lr: float, momentum: float, iterations: int, e
         with torch.enable_grad(), twice_differentiable(net.module):
             parameters = list(values.values())
             gradients = net.gradients(net.loss(x, y, values), parameters, differentiable=True)
-            products = hessian_products(gradients, parameters, differentiable=True)
-            net.cost.passes += 1
-            slope = net.gradients(quotient(gradients, products), [scales.factors])[0]
+            products = net.gradients(half_square(gradients), parameters, differentiable=True)
+            slope = scales.slope(quotient(gradients, products))
         velocity = momentum * velocity - lr * slope.sign()
         sizes = torch.maximum(sizes + velocity, LEAST * norms)
         scales.factors.detach().copy_(sizes / norms)

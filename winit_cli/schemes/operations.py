@@ -55,7 +55,7 @@ def name_of(func: Any) -> str:
 
 def _activation(call: Call) -> Signal:
     """The very function that was called, with its options."""
-    rest = [value.detach().double().mean() if isinstance(value, Tensor) else value for value in call.args[1:]]
+    rest = [value.detach().double().mean().cpu() if isinstance(value, Tensor) else value for value in call.args[1:]]
     named = {key: value for key, value in call.named.items() if key not in ("input", "inplace")}
 
     def function(u: Array) -> Array:

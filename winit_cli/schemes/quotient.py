@@ -24,20 +24,17 @@ def gradient_quotient(loss: Callable[[], Tensor], parameters: Sequence[Tensor]) 
         return float("nan")
     try:
         gradients = torch.autograd.grad(loss(), parameters, create_graph=True, materialize_grads=True)
-        products = hessian_products(gradients, parameters)
+        half = half_square(gradients)
+        products = torch.autograd.grad(half, parameters, materialize_grads=True) if half.requires_grad else None
     except RuntimeError:  # an operation without a second derivative
         return float("nan")
+    products = products or tuple(torch.zeros_like(p) for p in parameters)
     return float(quotient([g.detach().double() for g in gradients], [product.double() for product in products]))
 
 
-def hessian_products(
-    gradients: Sequence[Tensor], parameters: Sequence[Tensor], *, differentiable: bool = False
-) -> Sequence[Tensor]:
-    """H g, the derivative of ``|g|^2 / 2``, of gradients that have a graph."""
-    half = torch.stack([g.square().sum() for g in gradients]).sum() / 2
-    if not half.requires_grad:
-        return [torch.zeros_like(p) for p in parameters]
-    return torch.autograd.grad(half, parameters, create_graph=differentiable, materialize_grads=True)
+def half_square(gradients: Sequence[Tensor]) -> Tensor:
+    """``|g|^2 / 2``, whose derivative is H g."""
+    return torch.stack([g.square().sum() for g in gradients]).sum() / 2
 
 
 def quotient(gradients: Sequence[Tensor], products: Sequence[Tensor]) -> Tensor:

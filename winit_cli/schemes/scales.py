@@ -30,6 +30,7 @@ class Scales:
                 f"{net.scheme} learns no scale for what has a parametrization, as {', '.join(behind)} has; give it "
                 "another scheme by a rule"
             )
+        self._net = net
         self._slots = [slot for slot in net.slots if slot.parameter.any()]  # a scale of zeros is none
         self._trained = {name: p.detach() for name, p in net.module.named_parameters() if p.requires_grad}
         self.factors = torch.ones(len(self._slots), device=self._slots[0].parameter.device, requires_grad=True)
@@ -46,6 +47,20 @@ class Scales:
             return {
                 name: p * own[name].to(p) if name in own else p.requires_grad_() for name, p in self._trained.items()
             }
+
+    def slope(self, value: Tensor) -> Tensor:
+        """The derivatives of a number with respect to the factors, (n,).
+
+        Raises:
+            UsageError: one of them is no finite number.
+        """
+        (found,) = self._net.gradients(value, [self.factors])
+        if not found.isfinite().all():
+            raise UsageError(
+                f"{self._net.scheme} has no slope to follow: the loss or its derivatives are no finite numbers; "
+                "lower its lr, or use another scheme"
+            )
+        return found
 
     def descend(self, optimizer: torch.optim.Optimizer, slope: Tensor) -> None:
         """One step, of a slope cut to [-1, 1]."""
