@@ -162,7 +162,8 @@ SCHEMES = (
             "The second part leaves the function alone only where activations are positively homogeneous (relu, "
             "leaky_relu, linear) and no branches are added. Elsewhere (tanh, sigmoid, residual nets) it is done as in "
             "the authors' code: the same corrections, at most `iterations`, the size of the outputs brought back each "
-            "time; rates then need not meet within the tolerance. iterations: 0 leaves it out.",
+            "time; rates then need not meet within the tolerance, and the first layers of deep tanh nets may saturate. "
+            "iterations: 0 leaves it out.",
             "Where layers differ in rate, it gives up unit variance: the units of a layer keep one variance in common.",
             "The paper damps all corrections (α = 1/4), the authors' code none; here they are whole, and halved down "
             "to 1/4 where the rates come no closer.",
