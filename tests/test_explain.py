@@ -87,7 +87,15 @@ def test_a_scheme_in_general(name: str) -> None:
 def test_numbers_of_every_scheme_and_layer(name: str, options: dict[str, Any]) -> None:
     for layer in layers_of(name, **options):
         found = explained(name, layer, **options)
-        assert list(found)[: len(GENERAL) + 5] == [*GENERAL, "activation", "layer", "parameters", "code", "signal"]
+        assert list(found)[: len(GENERAL) + 6] == [
+            *GENERAL,
+            "activation",
+            "layer",
+            "taken_for",
+            "parameters",
+            "code",
+            "signal",
+        ]
         assert json.loads(json.dumps(found)) == found, "numbers are numbers, and none is NaN"
         assert found["signal"]["sentence"]
         for parameter in found["parameters"]:
@@ -295,3 +303,24 @@ def test_states_and_what_a_scheme_does_to_them() -> None:
     assert "a cell forgets half in every step" in explained("orthogonal", "lstm:7x64")["signal"]["sentence"]
     assert "gates decide" in explained("orthogonal", "gru:7x64")["signal"]["sentence"]
     assert "the mean of weight_hh_l0 is not 0" in explained("eye", "rnn:7x64")["signal"]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("name", "taken_for", "std"),
+    [
+        ("mup", "", math.sqrt(2 / 64)),
+        ("kaiming_normal", "", math.sqrt(2 / 64)),
+        ("bias_prior", "the head of its model", 1 / math.sqrt(3 * 64)),
+        ("fixup", "the first of two layers in one of 8 residual branches", math.sqrt(2 / 64) * 8**-0.5),
+    ],
+)
+def test_a_layer_stands_where_the_scheme_has_something_to_fill(name: str, taken_for: str, std: float) -> None:
+    found = explained(name, "linear:64x64")
+    assert found["taken_for"] == taken_for
+    assert found["parameters"][0]["std"] == pytest.approx(std)
+
+
+def test_what_training_data_decides_is_said_so() -> None:
+    found = explained("lsuv", "linear:64x64")
+    assert found["parameters"][0]["in_numbers"] == "none: training data decides"
+    assert "# then on training data: w.div_(layer(x).std())" in found["code"]

@@ -33,6 +33,8 @@ def print_facts(terminal: Terminal, facts: Mapping[str, Any]) -> None:
     if "layer" not in facts:
         terminal.print("\nIn numbers: add --layer linear:784x100 and --activation relu")
         return
+    if facts["taken_for"]:
+        terminal.print(f"\nThe layer is taken for {facts['taken_for']}.")
     for parameter in facts["parameters"]:
         terminal.print(f"\n[bold]{parameter['param']}[/bold] {parameter['shape']}, filled by {parameter['scheme']}")
         _print_lines(terminal, _numbers(parameter))

@@ -23,6 +23,8 @@ from winit_cli.schemes.apply import Assignment
 from winit_cli.schemes.recipe import Recipe
 from winit_cli.tables import find
 
+BRANCH = "a layer in a branch adds to a signal that passes it by; winit probe measures what becomes of it"
+
 
 def scheme_facts(name: str, activation: str) -> dict[str, Any]:
     """A scheme in general, with the defaults of its options; one without a default stands as its name.
@@ -79,16 +81,19 @@ def _of_row(row: Scheme, given: Mapping[str, Any], options: Mapping[str, Any], a
 
 
 def _of_layer(row: Scheme, recipe: Recipe, given: Mapping[str, Any], layer: Layer, activation: str) -> dict[str, Any]:
-    assignments = assignments_of(recipe, layer)
+    assignments, taken_for = assignments_of(recipe, layer)
     parameters = [
         parameter_of(one, layer, _given(one, recipe, given), activation, is_chosen=row.choose is not None)
         for one in assignments
     ]
     facts = {
         "layer": str(layer),
+        "taken_for": taken_for,
         "parameters": [asdict(parameter) for parameter in parameters],
         "code": code_of(layer, assignments, [parameter.torch for parameter in parameters]),
-        "signal": _signal(recipe, layer, parameters, activation),
+        "signal": {"sentence": BRANCH}
+        if assignments[0].slot.branch
+        else _signal(recipe, layer, parameters, activation),
     }
     return facts | ({"default": default_facts(layer, parameters, activation)} if row.name == "pytorch_default" else {})
 
@@ -99,7 +104,7 @@ def _signal(recipe: Recipe, layer: Layer, parameters: list[Parameter], activatio
     if layer.is_recurrent:
         return recurrent_facts(layer, parameters)
     square = layer.square(activation)
-    of_square = [parameter_of(one, square, {}, activation) for one in assignments_of(recipe, square)]
+    of_square = [parameter_of(one, square, {}, activation) for one in assignments_of(recipe, square)[0]]
     return signal_facts(activation, layer, parameters, of_square)
 
 

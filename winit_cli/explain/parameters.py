@@ -17,11 +17,18 @@ from winit_cli.foreign import blaming
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.apply import Assignment, assign
 from winit_cli.schemes.audit import expected
+from winit_cli.schemes.branches import Place
 from winit_cli.schemes.recipe import Recipe
 from winit_cli.schemes.slots import slots
 from winit_cli.theory.moments import Moments, fans
 
-PLACES = ("head", "last")  # of the layer in its model: others stand before it
+# where the layer is taken to stand in its model: the first place in which the scheme has something to fill
+STANDINGS: dict[str, dict[str, Any]] = {
+    "": {"places": ()},
+    "the head of its model": {"places": ("head", "last")},
+    "the first of two layers in one of 8 residual branches": {"places": (), "branch": Place(1, 8, 2, 0)},
+}
+DATA_DECIDES = "none: training data decides"
 
 
 @dataclass(frozen=True)
@@ -54,17 +61,19 @@ class Parameter:
     torch: str | None
 
 
-def assignments_of(recipe: Recipe, layer: Layer) -> list[Assignment]:
-    """Which scheme fills each parameter of a layer, which is taken for one that others stand before.
+def assignments_of(recipe: Recipe, layer: Layer) -> tuple[list[Assignment], str]:
+    """Which scheme fills each parameter of a layer, and where that is taken to stand; nothing: between others.
 
     Raises:
         UsageError: torch has no such layer, or the scheme cannot fill it.
     """
-    try:
-        return assign([replace(slot, places=PLACES) for slot in slots(layer.module())], recipe)
-    except ConfigError as error:
-        reason = error.faults[0].message.partition(";")[0]
-        raise UsageError(f"--layer {layer}: {reason}; choose another layer, or another scheme") from None
+    found, reasons = slots(layer.module()), []
+    for where, place in STANDINGS.items():
+        try:
+            return assign([replace(slot, **place) for slot in found], recipe), where
+        except ConfigError as error:
+            reasons.append(error.faults[0].message.partition(";")[0])
+    raise UsageError(f"--layer {layer}: {reasons[0]}; choose another layer, or another scheme")
 
 
 def parameter_of(
@@ -97,7 +106,9 @@ def parameter_of(
         gain_on_fan_in=moments.std * math.sqrt(fan_in) if moments.std is not None and fan_in else None,
         is_in_parts=bool(moments.parts),
         gates=_gates(moments, layer),
-        in_numbers=in_parts(moments, layer.gates)
+        in_numbers=DATA_DECIDES
+        if assignment.fitted
+        else in_parts(moments, layer.gates)
         or in_numbers(moments, fan, None if is_chosen else _formula(assignment), block),
         torch=call_of(assignment, layer, moments),
     )

@@ -58,10 +58,16 @@ def code_of(layer: Layer, assignments: Sequence[Assignment], calls: Sequence[str
         elif assignment.use not in (AS_BUILT, DEFAULT):
             row = SCHEMES[assignment.use.scheme]
             words = row.torch_call or f"no call of torch does what {row.name} does"
-            lines.append(textwrap.fill(f"# layer.{assignment.slot.name}: {words}", WIDTH, subsequent_indent="#   "))
+            lines.append(_comment(f"layer.{assignment.slot.name}: {words}"))
+    fitted = dict.fromkeys(one.fitted.scheme for one in assignments if one.fitted is not None)
+    lines += [_comment(f"then on training data: {SCHEMES[name].torch_call}") for name in fitted]
     code = "\n".join(lines)
     imports = [f"import {name}" for name in ("math", "torch") if re.search(rf"\b{name}\.", code)]
     return "\n".join([*imports, "from torch import nn", "", code])
+
+
+def _comment(text: str) -> str:
+    return textwrap.fill(f"# {text}", WIDTH, subsequent_indent="#   ")
 
 
 def _runs(call: str) -> bool:
