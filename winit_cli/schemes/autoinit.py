@@ -124,7 +124,7 @@ SCHEMES = (
         keeps="mean 0 and variance 1 of the pre-activations of every layer, for Gaussian signals whose values are "
         "independent",
         paper="Bingham & Miikkulainen 2021, AutoInit (arXiv:2109.08958)",
-        torch_call="nn.init.normal_(w, std=(fan_in * (var + mean**2)) ** -0.5)  # of the layer's inputs",
+        torch_call="w.div_((var + mean**2) ** 0.5), with the variance and mean that are computed of the layer's inputs",
         choose=autoinit,
         fit=fit_autoinit,
         dims=(2, 99),

@@ -108,7 +108,7 @@ SCHEMES = (
         "as long as ‖g‖ ≤ γ; sgd: A[g] = g / ‖g‖₂, ‖g‖₂; adam: A[g] = sign(g), ‖g‖₁",
         keeps="the norm of the gradient at γ or below",
         paper="Zhu, Ni, Xu, Kong, Huang & Goldstein 2021, GradInit (arXiv:2102.08098)",
-        torch_call="nn.init.kaiming_normal_(w); w.mul_(m)  # m: learned by Adam, {iterations} steps of {lr}",
+        torch_call="w.mul_(m), with a number m for each tensor that Adam learns",
         choose=gradinit,
         fit=fit_gradinit,
         dims=(2, 99),

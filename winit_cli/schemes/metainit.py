@@ -67,7 +67,7 @@ SCHEMES = (
         "and random targets; W kaiming_normal to begin with",
         keeps="the direction of every weight; it makes the loss look linear along a step of gradient descent",
         paper="Dauphin & Schoenholz 2019, MetaInit (NeurIPS 32)",
-        torch_call="nn.init.kaiming_normal_(w); w.mul_(m)  # m: learned, {iterations} steps of {lr} on the norm",
+        torch_call="w.mul_(m), with a number m for each weight, learned on random inputs of the data's shape",
         choose=metainit,
         fit=fit_metainit,
         dims=(2, 99),
