@@ -152,8 +152,8 @@ SCHEMES = (
         "same part of itself in a step of gradient descent",
         paper="Krähenbühl, Doersch, Donahue & Darrell 2016, Data-dependent initializations of convolutional neural "
         "networks (arXiv:1511.06856)",
-        torch_call="t = layer(x); w.div_(t.std(0)[:, None]); b.copy_(beta - t.mean(0) / t.std(0)), from the first layer "
-        "to the last; then whole layers are scaled",
+        torch_call="t = layer(x); w.div_(t.std(0)[:, None]); b.copy_(beta - t.mean(0) / t.std(0)), from the first "
+        "layer to the last; then whole layers are scaled",
         choose=krahenbuhl,
         fit=fit_krahenbuhl,
         dims=(2, 99),

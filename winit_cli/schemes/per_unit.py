@@ -83,8 +83,8 @@ SCHEMES = (
         keeps="mean 0 and variance 1 of the pre-activations of every unit, for the data, activations and norms that "
         "are there",
         paper="Salimans & Kingma 2016, Weight normalization (arXiv:1602.07868), section 3",
-        torch_call="t = layer(x); w.div_(t.std(0)[:, None]); b.copy_(-t.mean(0) / t.std(0)), from the first layer to the "
-        "last",
+        torch_call="t = layer(x); w.div_(t.std(0)[:, None]); b.copy_(-t.mean(0) / t.std(0)), from the first layer to "
+        "the last",
         choose=weightnorm_dd,
         fit=fit_weightnorm_dd,
         dims=(2, 99),
