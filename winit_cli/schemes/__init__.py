@@ -7,15 +7,20 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from winit_cli.schemes import (
+    autoinit,
     deep,
     default,
     driven,
     fixed,
     frameworks,
+    gradinit,
     isometry,
+    krahenbuhl,
     lecun,
+    metainit,
     mup,
     outputs,
+    per_unit,
     recurrent,
     residual,
     structured,
@@ -28,19 +33,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FILES = (
-    default,
-    variance,
-    lecun,
-    fixed,
-    frameworks,
-    deep,
-    structured,
-    isometry,
-    recurrent,
-    residual,
-    mup,
-    driven,
-    outputs,
+    *(default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent, residual, mup, outputs),
+    *(driven, krahenbuhl, per_unit, autoinit, gradinit, metainit),
 )
 FAMILIES = (
     "default",
@@ -50,6 +44,7 @@ FAMILIES = (
     "residual",
     "width",
     "data-driven",
+    "learned",
     "outputs",
     "fixed",
 )
