@@ -19,6 +19,7 @@ from winit_cli.store.frames import read_run
 from winit_cli.store.reading import FILE
 from winit_cli.store.runs import find_run, run_facts
 from winit_cli.store.store import Store
+from winit_cli.verify import verify
 
 COLUMNS = {
     "trials": "trial,label,scheme,lr,seed,status,outcome,final_train_loss,final_val_loss,final_test_loss,"
@@ -133,6 +134,19 @@ def test_a_damaged_store_is_one_clear_error(tmp_path: Path) -> None:
         run_of(tmp_path)
     with pytest.raises(StorageError, match="cannot be read as a run of winit"):
         read_run(directory)
+
+
+def test_a_run_of_an_earlier_version_is_whole(tmp_path: Path) -> None:
+    result = run_of(tmp_path)
+    with Store(result.directory) as store:
+        store.connection.executescript("DROP TABLE costs; DROP TABLE warnings")
+    table = result.directory / "timings.csv"
+    old = [{"trial": row["trial"], "seconds": row["seconds"]} for row in rows(result, "timings")]
+    write_csv(table, list(old[0]), [tuple(row.values()) for row in old])
+    assert [finding.what for finding in verify(result.directory) if not finding.is_whole] == []
+    assert list(read_run(result.directory).timings) == ["trial", "seconds"]
+    assert read_run(result.directory).warnings.empty
+    assert rows(run_of(tmp_path, "seeds=3"), "trials")[0]["copied_from"] == result.directory.name
 
 
 def test_a_missing_run_is_one_clear_error(tmp_path: Path) -> None:

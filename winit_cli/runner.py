@@ -25,7 +25,7 @@ from winit_cli.store.lock import writing
 from winit_cli.store.reading import FILE
 from winit_cli.store.runs import finished_elsewhere, run_facts
 from winit_cli.store.store import Store
-from winit_cli.training import Progress, Training, headline
+from winit_cli.training import Progress, Training, headline, warning
 
 SHOWN_IF_DIFFERENT = ("winit", "python", "numpy", "cpu", "threads")
 REFUSED_IF_DIFFERENT = ("torch", "cpu_capability", "gpu")  # with these, the same steps give other bits
@@ -143,7 +143,7 @@ def _copy_finished(plan: Plan, store: Store, results: Path, progress: Progress) 
     ours: dict[str, list[int]] = {}
     for position in missing:
         ours.setdefault(plan.trials[position].identity, []).append(position)
-    env, copied = store.meta("env"), 0
+    env, warned, copied = store.meta("env"), store.warnings(), 0
     for other, found in finished_elsewhere(results, store.directory, ours).items():
         pairs = [(theirs, position) for identity, theirs in found.items() for position in ours[identity]]
         store.copy(other, pairs)
@@ -154,6 +154,9 @@ def _copy_finished(plan: Plan, store: Store, results: Path, progress: Progress) 
             text = f"{other.name}, whose trials are copied, ran with {differs}"
             progress.note(text)
             env = env | {"copied": [*env.get("copied", []), text]}
+    for label, (seed, texts) in store.warnings().items():
+        if label not in warned:
+            progress.note(warning(label, seed, texts))
     if copied:
         store.set_meta(env=env)
         progress.note(f"{len(missing) - copied} to train")

@@ -64,6 +64,7 @@ class Training:
         self.plan, self.store, self.progress, self.fail_fast = plan, store, progress, fail_fast
         self.cadence = Cadence(plan.config.base.general.checkpoint_seconds)
         self.failed = False
+        self._warned = set(store.warnings())
         self._told: dict[int, int] = {}
         self._on_device: dict[str, Dataset] = {}
 
@@ -161,19 +162,14 @@ class Training:
 
     def _started(self, job: Job, place: int, record: Started) -> None:
         kept, position = job.kept[place], job.positions[place]
-        if record.warnings:
-            self._warn(self.plan.trials[position], record.warnings)
+        trial = self.plan.trials[position]
+        if record.warnings and trial.label not in self._warned:
+            self._warned.add(trial.label)
+            self.progress.note(warning(trial.label, trial.seed, record.warnings))
         if kept is None:
             self.store.start(position, record)
         elif record.init_hash != kept.init_hash:
-            raise StorageError(_begins_otherwise(self.plan.trials[position], self.store))
-
-    def _warn(self, trial: Trial, texts: Sequence[str]) -> None:
-        """Say and record what is not as its scheme promises at the start of a trial, aloud once for each label."""
-        said = self.store.meta("warnings", {})
-        if trial.label not in {label for label, *_ in said.values()}:
-            self.progress.note(f"warning: {trial.label}, seed {trial.seed}: {'; '.join(texts)}")
-        self.store.set_meta(warnings=said | {trial.key: [trial.label, *texts]})
+            raise StorageError(_begins_otherwise(trial, self.store))
 
     def _failed(self, job: Job, error: BaseException) -> list[list[int]]:
         """What to try instead: the halves of a stack that was out of memory. The trials of others have failed."""
@@ -204,6 +200,11 @@ class Training:
 def headline(trial: Trial, test_loss: float | None, test_accuracy: float | None) -> float | None:
     """The final that labels are ranked by."""
     return test_accuracy if trial.setting.has_accuracy else test_loss
+
+
+def warning(label: str, seed: int, texts: Sequence[str]) -> str:
+    """What is said once of a label where something is not as its scheme promises at the start."""
+    return f"warning: {label}, seed {seed}: {'; '.join(texts)}"
 
 
 def _begins_otherwise(trial: Trial, store: Store) -> str:

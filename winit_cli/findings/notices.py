@@ -33,11 +33,11 @@ def _partial(status: dict[str, Any]) -> str:
 
 def _unlike_promised(run: RunFrames) -> str:
     """What is said of starting values that are not what their scheme promises."""
-    if not run.warnings:
+    if run.warnings.empty:
         return ""
-    trial, (_, first, *_) = next(iter(run.warnings.items()))
-    many = counted(len(run.warnings), "trial")
-    labels = ", ".join(dict.fromkeys(label for label, *_ in run.warnings.values()))
+    trial, first = run.warnings["trial"].iloc[0], run.warnings["text"].iloc[0]
+    many = counted(run.warnings["trial"].nunique(), "trial")
+    labels = ", ".join(run.warnings["label"].unique())
     return (
         f"Some parameters did not start as their scheme promises ({many} of {labels}): in "
         f"{trial} {first}. init.csv has all measured numbers."

@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterable
 
-from winit_cli.store.schema import COSTS, DETAILS, PROBE, QUERIES, tables_in
+from winit_cli.store.schema import DETAILS, LATER, PROBE, QUERIES, tables_in
 
 META_KEY = "digest"
 PROBED = "probed"  # the fact of the run that says what was measured before training
@@ -25,9 +25,10 @@ def trial_digest(connection: sqlite3.Connection, trial: int) -> str:
     facts = dict(zip(names, row.fetchone(), strict=True))
     facts.pop("digest", None)
     found.update(repr(sorted(facts.items())).encode())
-    if COSTS in tables_in(connection):
-        for cost in connection.execute(f"SELECT * FROM {COSTS} WHERE trial_id = ?", (trial,)):
-            found.update(repr(cost).encode())
+    there = tables_in(connection)
+    for table in (name for name in LATER if name in there):
+        for later in connection.execute(f"SELECT * FROM {table} WHERE trial_id = ? ORDER BY 1, 2", (trial,)):
+            found.update(repr(later).encode())
     for table in (*DETAILS, "checkpoints"):
         found.update(table.encode())
         rows = connection.execute(f"SELECT * FROM {table} WHERE trial_id = ? ORDER BY 1, 2, 3", (trial,))

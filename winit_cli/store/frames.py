@@ -16,7 +16,7 @@ from pandas import DataFrame
 from winit_cli.errors import StorageError
 from winit_cli.store.reading import facts_of, reading, refuse_damage
 from winit_cli.store.runs import state_of
-from winit_cli.store.schema import PROBE, QUERIES, gradients_at, queries
+from winit_cli.store.schema import PROBE, QUERIES, WARNINGS, gradients_at, queries
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,8 @@ class RunFrames:
 
     ``units`` holds some first-layer units per trial: ``values`` is a float32 array of shape
     (units, height, width) or (units, length), ``moment`` is ``start`` or ``end``. ``halved`` says in words which stacks
-    ran out of memory, ``warnings`` of trials what at the start is not as its scheme promises: by trial, the label
-    and sentences. The tables hold the trials of the experiment's seeds; those that select
-    learning rates are ``selection``.
+    ran out of memory, the ``text`` of ``warnings`` what at the start of a trial is not as its scheme promises. The
+    tables hold the trials of the experiment's seeds; those that select learning rates are ``selection``.
     """
 
     path: Path
@@ -46,7 +45,7 @@ class RunFrames:
     verdicts: DataFrame
     histograms: DataFrame
     halved: list[str] = field(default_factory=list)
-    warnings: dict[str, list[str]] = field(default_factory=dict)
+    warnings: DataFrame = field(default_factory=DataFrame)
     selection: DataFrame = field(default_factory=DataFrame)
 
     @cached_property
@@ -83,11 +82,12 @@ def frames_of(connection: sqlite3.Connection, path: Path, steps: Iterable[int] |
         raise StorageError(f"{path} was only just begun and holds nothing yet; ask again in a moment")
     wanted = queries(connection) | ({} if steps is None else _small(steps))
     frames = {name: pd.read_sql_query(query, connection) for name, query in wanted.items()}
-    frames = {name: DataFrame(columns=list(columns)) for name, columns in PROBE.items()} | frames
+    blank = {**PROBE, "warnings": WARNINGS}
+    frames = {name: DataFrame(columns=list(columns)) for name, columns in blank.items()} | frames
     frames["units"] = _with_arrays(frames["units"])
     meta["status"] = {**meta["status"], "state": state_of(path, meta)}
     facts: dict[str, Any] = {key: meta[key] for key in ("config", "env", "status", "data", "labels")} | frames
-    return _apart(RunFrames(path, **facts, halved=meta.get("halved", []), warnings=meta.get("warnings", {})))
+    return _apart(RunFrames(path, **facts, halved=meta.get("halved", [])))
 
 
 def _apart(run: RunFrames) -> RunFrames:

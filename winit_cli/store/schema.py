@@ -37,6 +37,10 @@ CREATE TABLE IF NOT EXISTS init (
 CREATE TABLE IF NOT EXISTS costs (
     trial_id INTEGER PRIMARY KEY, seconds REAL NOT NULL, passes INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS warnings (
+    trial_id INTEGER NOT NULL, position INTEGER NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (trial_id, position)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS units (
     trial_id INTEGER NOT NULL, moment TEXT NOT NULL, shape TEXT NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (trial_id, moment)
@@ -72,12 +76,12 @@ PROBE = {  # what was measured before training, which files of older versions do
     "histograms": ("label", "seed", "layer", "depth", "quantity", "low", "high", "count"),
 }
 TABLES = ("trials", "curves", "gradients", "init", "timings", *PROBE)
-COSTS = "costs"  # of schemes that look at data, which files of older versions do not have
-NO_COSTS = "SELECT NULL AS trial_id, NULL AS seconds, NULL AS passes"
 DETAILS = ("curves", "gradients", "init", "units")  # rows that belong to a trial
+LATER = ("costs", "warnings")  # such rows that files of older versions do not have
 
 FINALS = ("final_train_loss", "final_val_loss", "final_test_loss", "final_test_accuracy")
 TRIALS = ("trial", "label", "scheme", "lr", "seed", "status", "outcome", *FINALS, "diverged_step", "init_hash")
+WARNINGS = ("trial", "label", "seed", "text")  # what at the start of a trial is not as its scheme promises
 INIT = ("param", "shape", "scheme", "rule", "fan_in", "fan_out", "gain", "mean", "std", "expected_std", "min", "max")
 
 _TRIAL = "t.trial, t.label, t.lr, t.seed"
@@ -87,6 +91,7 @@ _GRADIENTS = (
     "JOIN init i ON i.trial_id = g.trial_id AND i.position = g.position"
 )
 _GRADIENT_ORDER = "ORDER BY t.id, g.step, g.position"
+_TIMED = "WHERE t.seconds IS NOT NULL AND t.status IN ('ok', 'diverged') ORDER BY t.id"
 QUERIES = {
     "trials": f"SELECT {', '.join(TRIALS)}, copied_from FROM trials ORDER BY id",
     "curves": f"SELECT {_TRIAL}, c.step, c.split, c.loss, c.accuracy "
@@ -96,23 +101,21 @@ QUERIES = {
     "init": f"SELECT t.trial, t.label, t.seed, {', '.join(f'i.{name}' for name in INIT)}, i.sha256 "
     "FROM trials t CROSS JOIN init i ON i.trial_id = t.id ORDER BY t.id, i.position",
     "timings": "SELECT t.trial, t.seconds, c.seconds AS init_seconds, c.passes AS init_passes "
-    "FROM trials t LEFT JOIN costs c ON c.trial_id = t.id "
-    "WHERE t.seconds IS NOT NULL AND t.status IN ('ok', 'diverged') ORDER BY t.id",
+    f"FROM trials t LEFT JOIN costs c ON c.trial_id = t.id {_TIMED}",
+    "warnings": "SELECT t.trial, t.label, t.seed, w.text FROM trials t JOIN warnings w ON w.trial_id = t.id "
+    "ORDER BY t.id, w.position",
     "units": f"SELECT {_TRIAL}, u.moment, u.shape, u.data FROM trials t CROSS JOIN units u ON u.trial_id = t.id "
     "ORDER BY t.id, u.moment DESC",
     **{name: f"SELECT {', '.join(columns)} FROM {name} ORDER BY rowid" for name, columns in PROBE.items()},
 }
+TIMINGS_ALONE = f"SELECT t.trial, t.seconds FROM trials t {_TIMED}"  # of files without costs
 
 
 def queries(connection: sqlite3.Connection) -> dict[str, str]:
     """The query of every table that a store has."""
     there = tables_in(connection)
-    found = {name: query for name, query in QUERIES.items() if name not in PROBE or name in there}
-    if COSTS not in there:
-        found["timings"] = found["timings"].replace(
-            f"JOIN {COSTS} c ON c.trial_id", f"JOIN ({NO_COSTS}) c ON c.trial_id"
-        )
-    return found
+    found = {name: query for name, query in QUERIES.items() if name not in (*PROBE, *LATER) or name in there}
+    return found if "costs" in there else found | {"timings": TIMINGS_ALONE}
 
 
 def tables_in(connection: sqlite3.Connection, schema: str = "main") -> set[str]:

@@ -15,7 +15,7 @@ from winit_cli.store.digest import META_KEY, damaged_trials, is_meta_whole, meta
 from winit_cli.store.files import CURE, refusals, sqlite_uri, write_csv, write_json
 from winit_cli.store.lock import Owner, owner_of, record_of, taken_over
 from winit_cli.store.reading import FILE, WAIT_SECONDS, check_format, unreadable
-from winit_cli.store.schema import BEGUN, COSTS, DETAILS, FINALS, FORMAT, QUERIES, SQL, TABLES, Kept, Rows, tables_in
+from winit_cli.store.schema import BEGUN, DETAILS, FINALS, FORMAT, LATER, QUERIES, SQL, TABLES, Kept, Rows, tables_in
 
 if TYPE_CHECKING:
     from winit_cli.engine.records import Array, Chunk, Finished, Started
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GRADIENT_ROWS_EXPORTED = 5_000_000
 DONE = ("ok", "diverged")
-OF_TRIAL = (*DETAILS, COSTS, "checkpoints")  # tables with rows that belong to a trial
+OF_TRIAL = (*DETAILS, *LATER, "checkpoints")  # tables with rows that belong to a trial
 
 
 class Store:
@@ -122,6 +122,15 @@ class Store:
             for trial, why in self._read("SELECT trial, message FROM trials WHERE status = 'failed' ORDER BY id")
         ]
 
+    def warnings(self) -> dict[str, tuple[int, list[str]]]:
+        """By label the first trial that does not start as its scheme promises: its seed, and in what, in words."""
+        firsts: dict[str, str] = {}
+        found: dict[str, tuple[int, list[str]]] = {}
+        for trial, label, seed, text in self._read(QUERIES["warnings"]):
+            if firsts.setdefault(label, trial) == trial:
+                found.setdefault(label, (seed, []))[1].append(text)
+        return found
+
     def counts(self) -> dict[str, int]:
         """Trials by status."""
         found = dict(self._read("SELECT status, count(*) FROM trials GROUP BY status"))
@@ -141,7 +150,9 @@ class Store:
         ]
         if record.cost.passes:
             cost = (trial, record.cost.seconds, record.cost.passes)
-            self._waiting[trial].append((f"INSERT INTO {COSTS} VALUES (?,?,?)", [cost]))
+            self._waiting[trial].append(("INSERT INTO costs VALUES (?,?,?)", [cost]))
+        warnings = [(trial, position, text) for position, text in enumerate(record.warnings)]
+        self._waiting[trial].append(("INSERT INTO warnings VALUES (?,?,?)", warnings))
 
     def chunk(self, trial: int, chunk: Chunk, seconds: float) -> None:
         """Enter the measurements of a chunk and its checkpoint, with the seconds that the trial took so far."""
@@ -318,8 +329,8 @@ class Store:
             names,
         )
         self._forget(ours)
-        has_costs = COSTS in tables_in(self.connection, "other")
-        for table in (*DETAILS, COSTS) if has_costs else DETAILS:
+        there = tables_in(self.connection, "other")
+        for table in (name for name in (*DETAILS, *LATER) if name in there):
             kept = [row[1] for row in self._read(f"PRAGMA table_info({table})") if row[1] != "trial_id"]
             self.connection.execute(
                 f"INSERT INTO {table} (trial_id, {', '.join(kept)}) "
