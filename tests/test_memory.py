@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import torch
-from commands import refused, winit, write
+from commands import refused, winit, winit_json, write
 from small import Heard, bytes_of, plan_of, run_of
 
 from winit_cli import training
+from winit_cli.engine import stacks
 from winit_cli.engine.division import MEMORY, bytes_by_stack, bytes_of_trial, division
 from winit_cli.errors import UsageError
 from winit_cli.runner import How, run_plan
@@ -86,6 +87,29 @@ def test_nothing_trains_beside_a_trial_by_itself() -> None:
     mixed = replace(stacked, settings=stacked.settings + serial.settings)
     assert (mixed.engine, division(mixed, range(24), MEMORY, 4).at_once) == ("serial", 1)
     assert division(stacked, range(12), MEMORY, 4).at_once == 4
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("model={name: mlp, width: 9, depth: 2, norm: batch}",),
+        ("model={name: cnn, channels: [4, 6], norm: batch}", "data={name: digits, train_size: 50, test_size: 20}"),
+        ("model={name: lstm, hidden: 7}", "data={name: adding, length: 6, train_size: 50, test_size: 20}"),
+    ],
+)
+def test_large_models_are_estimated_alike(settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = plan_of(*settings).settings[0]
+    wanted = bytes_of_trial(setting)
+    monkeypatch.setattr(stacks, "QUICK", 0)
+    assert bytes_of_trial(setting) == wanted
+
+
+@pytest.mark.usefixtures("no_sets")
+def test_a_model_larger_than_any_memory_is_checked() -> None:
+    write(Path("c.yaml"))
+    told = winit_json("check", "c.yaml", "-s", "model={name: mlp, width: 3000000, depth: 3}")
+    (parameters,) = told["parameters"]
+    assert parameters > 18e12 and told["memory_bytes"] > 4 * parameters
 
 
 def test_a_trial_larger_than_the_budget_trains_alone_and_it_is_said_once(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ LOOPED = 1  # trials of a stack on a processor whose layers run trial by trial: 
 COPIES = 6  # of the weights: themselves, gradients, two states of an optimizer, and temporaries
 KEPT = 4  # numbers kept for the backward pass by each output of a layer
 EXAMPLES = 2  # that go through a model to count its outputs
+QUICK = 2**28  # bytes of weights that examples go through faster than torch imports its compiler
 
 
 def divide(trials: Sequence[Trial], missing: Sequence[int], memory: int, workers: int) -> list[list[int]]:
@@ -53,9 +54,10 @@ def largest_stack(setting: Setting, memory: int) -> int:
 
 
 def bytes_of(setting: Setting, model: nn.Module) -> int:
-    """Memory that one trial of a stack takes, estimated from the sizes of a model, which leaves the meta device.
+    """Memory that one trial of a stack takes, estimated from the sizes of a model on the meta device.
 
-    Two examples go through memory that nothing has written to: on the meta device torch imports its compiler first.
+    Two examples go through a small model in memory that nothing has written to, which it leaves the meta device for:
+    there torch imports its compiler first.
     """
     outputs = 0
 
@@ -68,9 +70,11 @@ def bytes_of(setting: Setting, model: nn.Module) -> int:
     for module in model.modules():
         if not [*module.children()]:
             module.register_forward_hook(count)
-    values = {name: torch.empty(kept.shape, dtype=kept.dtype) for name, kept in model.state_dict().items()}
-    model.load_state_dict(values, assign=True)
-    x = torch.zeros(EXAMPLES, *setting.task.input_shape)
+    like = model.state_dict()
+    is_quick = sum(kept.nbytes for kept in like.values()) <= QUICK
+    if is_quick:
+        model.load_state_dict({n: torch.empty(kept.shape, dtype=kept.dtype) for n, kept in like.items()}, assign=True)
+    x = torch.zeros(EXAMPLES, *setting.task.input_shape, device="cpu" if is_quick else "meta")
     with torch.no_grad():
         model.eval()(x)
     weights = sum(math.prod(slot.shape) for slot in setting.rehearsal.slots)
