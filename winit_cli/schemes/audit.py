@@ -78,8 +78,9 @@ def improbable(assignments: Sequence[Assignment], records: Sequence[InitRecord])
         record = by_name.get(assignment.slot.name)
         if record is None or not assignment.slot.parameter.numel():
             continue  # a parametrization has other parameters
-        wanted = expected(assignment)
-        for name, p in improbability(wanted, assignment.slot.parameter.numel(), record.mean, record.std).items():
+        wanted, values = expected(assignment), assignment.slot.parameter
+        p_values = improbability(wanted, values.numel(), record.mean, record.std, _step(values.dtype, wanted))
+        for name, p in p_values.items():
             if p < IMPROBABLE:
                 is_now, should = getattr(record, name), getattr(wanted, name)
                 text = f"{record.param} ({record.scheme}) has {name} {is_now:.4g}, expected {should:.4g}"
@@ -119,6 +120,14 @@ def _record(name: str, parameter: Tensor, assignment: Assignment, rule: str, mom
     )
 
 
+def _step(dtype: torch.dtype, moments: Moments) -> float:
+    """The distance between two numbers of a type where the values are expected; 0 for integers."""
+    if not dtype.is_floating_point:
+        return 0.0
+    held = torch.finfo(dtype)
+    return held.eps * max(abs(moments.mean or 0.0) + (moments.std or 0.0), held.smallest_normal)
+
+
 def _module_moments(slot: Slot) -> Moments:
     """What the layers' own resets draw: U(±1/sqrt(fan_in)); recurrent U(±1/sqrt(hidden))."""
     module = slot.module
@@ -132,7 +141,8 @@ def _module_moments(slot: Slot) -> Moments:
     if slot.kind == "norm":
         return Moments(std=0.0, mean=1.0 if slot.local == "weight" else 0.0)
     if slot.kind == "embedding":
-        return Moments(std=1.0, drawn=True)
+        padded = module.padding_idx is not None  # a row of zeros
+        return Moments(std=math.sqrt(1 - padded / slot.shape[0]), drawn=not padded)
     if isinstance(module, nn.MultiheadAttention):
         return Moments(std=0.0) if slot.kind == "bias" else replace(_uniform(sum(fans(slot.shape)) / 6), gain=1.0)
     if isinstance(module, NonDynamicallyQuantizableLinear) and slot.kind == "bias":
