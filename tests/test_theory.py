@@ -81,6 +81,17 @@ def test_an_unknown_activation_is_refused_with_the_nearest_name() -> None:
         gain("rellu")
 
 
+def test_the_spread_of_parts_that_are_nearly_equal() -> None:
+    logits = [math.log(0.1 + i * 1e-10) for i in range(10)]
+    assert moments.in_parts(*map(moments.constant, logits)).std == pytest.approx(np.std(logits), rel=1e-6, abs=0)
+    for first, second in ((1e8, 1e8 + 1), (-2.5, -2.5 - 1e-9)):
+        found = moments.in_parts(moments.constant(first), moments.constant(second))
+        assert found.std == pytest.approx(abs(first - second) / 2, rel=1e-6, abs=0)
+    assert moments.in_parts(moments.Moments(0.3, 1.0), moments.Moments(0.4, -1.0)).std == pytest.approx(
+        math.sqrt((0.09 + 0.16) / 2 + 1)
+    )
+
+
 def test_fans_are_torchs() -> None:
     for shape in ((7, 5), (8, 4, 3, 3), (6, 3, 5), (4, 2, 3, 3, 3)):
         assert moments.fans(shape) == init._calculate_fan_in_and_fan_out(torch.empty(shape))

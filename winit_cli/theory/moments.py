@@ -46,8 +46,8 @@ def in_parts(*parts: Moments) -> Moments:
     if len({(part.mean, part.std) for part in parts}) == 1:
         return replace(parts[0], drawn=False)
     mean = sum(part.mean or 0.0 for part in parts) / len(parts)
-    square = sum((part.std or 0.0) ** 2 + (part.mean or 0.0) ** 2 for part in parts) / len(parts)
-    return Moments(math.sqrt(square - mean**2), mean, None, max(part.bound or 0.0 for part in parts), parts=parts)
+    variance = sum((part.std or 0.0) ** 2 + ((part.mean or 0.0) - mean) ** 2 for part in parts) / len(parts)
+    return Moments(math.sqrt(variance), mean, None, max(part.bound or 0.0 for part in parts), parts=parts)
 
 
 @cache
