@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 from commands import refused, runs, tables, winit, winit_json, write
 
+from winit_cli.cli.compare import entry_of
 from winit_cli.schemes import FAMILIES, SCHEMES
 
 
@@ -123,6 +125,16 @@ def test_options_after_a_comma_belong_to_the_scheme_before() -> None:
         "compare", "--schemes", "uniform:a=-1,b=1,zeros", "--data", "digits", "--steps", "1", "--seeds", "1"
     )
     assert {row["label"] for row in found["ranking"]} == {"uniform a=-1 b=1", "zeros"}
+
+
+def test_generated_labels_are_no_longer_than_labels_may_be() -> None:
+    prior = [0.09125, *[0.10125] * 7, 0.1, 0.1]
+    lists = [prior, [*prior[1:], prior[0]], [0.1] * 10]
+    schemes = [f"bias_prior:prior={json.dumps(one).replace(' ', '')}" for one in lists]
+    first, second, short = (entry_of(one)["label"] for one in schemes)
+    assert first.startswith("bias_prior prior=0.09125,0.10125,") and first != second and len(first) <= 64
+    assert short == "bias_prior prior=" + ",".join(["0.1"] * 10)
+    winit_json("compare", "--schemes", ",".join(schemes), "--data", "digits", "--steps", "1", "--seeds", "1")
 
 
 def test_bare_normal_and_uniform_are_said_aloud() -> None:

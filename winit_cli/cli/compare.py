@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from winit_cli.config import Document
 
 OUTSIDE_LISTS = r",(?![^\[]*\])"  # a comma that stands in no list
+LONGEST = 64  # letters of a label
 
 
 @guarded
@@ -121,7 +123,8 @@ def split_entries(schemes: str) -> list[str]:
 
 
 def entry_of(text: str) -> Any:
-    """``normal:std=0.001`` as an entry labelled ``normal std=0.001``, without what no label may have.
+    """``normal:std=0.001`` as an entry labelled ``normal std=0.001``, without what no label may have; what would be too
+    long ends in a hash of all of it.
 
     Raises:
         UsageError: what follows a colon is not ``option=value``.
@@ -136,4 +139,6 @@ def entry_of(text: str) -> Any:
         raise UsageError(f"{text}: options are written scheme:option=value, e.g. normal:std=0.01 or xavier:gain=auto")
     values = {key: parse_value(value, text) for key, value in pairs.items()}
     label = re.sub(r"[^\w .+@=,-]", "", " ".join([name, *options]))
+    if len(label) > LONGEST:
+        label = f"{label[:40]} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
     return {"scheme": name, "label": label, **values}
