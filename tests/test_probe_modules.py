@@ -252,6 +252,14 @@ def test_what_it_refuses(module: Any, x: Any, message: str) -> None:
         winit.probe(module, x)
 
 
+@pytest.mark.parametrize("index", [0, 3])
+def test_one_index_is_an_example(index: int) -> None:
+    module = nn.Sequential(nn.Embedding(5, 8), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2))
+    assert len(winit.probe(module, torch.tensor([index])).table)
+    with pytest.raises(WinitError, match="all 1 examples are zero everywhere"):
+        winit.probe(module[1:], torch.zeros(1, 8))
+
+
 class Residual(nn.Module):
     """Branches that begin at zero, as zero-init residual networks have them (Goyal et al. 2017, arXiv:1706.02677)."""
 

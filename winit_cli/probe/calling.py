@@ -17,11 +17,12 @@ def check_examples(x: Tensor) -> None:
     """Refuse inputs (B, …) of which no network could learn anything.
 
     Raises:
-        UsageError: all examples are equal, or the only one is zero.
+        UsageError: all examples are equal, or the only one is zero everywhere and no index.
     """
     is_one = bool((x == x[:1]).all())
-    if is_one and (len(x) > 1 or not x.any()):
-        what = "are zero everywhere" if not x.any() and x.is_floating_point() else "are equal"
+    is_zero = x.is_floating_point() and not x.any()
+    if is_one and (len(x) > 1 or is_zero):
+        what = "are zero everywhere" if is_zero else "are equal"
         raise UsageError(
             f"all {len(x)} examples {what}, so nothing could be told apart whatever the weights are: look at the data, "
             "and give examples that differ"
