@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from winit_cli.lint import LINTS
 from winit_cli.models import MODELS
 from winit_cli.models.adapt import adapt
+from winit_cli.plugins import plugged
 from winit_cli.probe.trials import probe_plan
 
 RNN = ("model={name: rnn, hidden: 16, nonlinearity: relu}", SEQUENCES)
@@ -29,6 +31,12 @@ FORGET = {"scheme": "forget_bias", "rest": "zeros"}  # as the cure of forget-bia
 HEAD = [{"params": "head.*", "scheme": "zeros"}]
 GRU_LIKE = ("model={name: gru, hidden: 16}", SEQUENCES)
 
+TINY = """
+import winit_cli as winit
+def tiny(tensor, generator):
+    tensor.normal_(0, 0.001, generator=generator)
+SCHEMES = [winit.Scheme("tiny", tiny, moments=lambda shape: winit.Moments(std=0.001, drawn=True), dims=(2, 2))]
+"""
 FIVE_THIRDS = {"scheme": "xavier_normal", "gain": "tanh"}
 SILU, WIDE = ("model.activation=silu", "model.depth=10"), ("model.width=100",)
 Case = tuple[str, Any, tuple[str, ...], str]
@@ -58,6 +66,8 @@ SPEAKS: list[Case] = [  # rule, entry, settings, and words of the reason
         (),
         "signal grows 4.2x per layer, to 3e2 times the input's",
     ),
+    ("std-too-large", {"scheme": "sparse", "sparsity": 0.1, "std": 1}, DEEP, "signal grows 3.7x per layer"),
+    ("std-too-large", {"scheme": "trunc_normal", "std": 1, "a": 2, "b": 9}, DEEP, "signal grows"),
     ("std-too-large", "uniform", DEEP, "to 2e14 times the input's size at the head (layer 13)"),
     (
         "std-too-large",
@@ -220,6 +230,13 @@ def test_weights_whose_variance_underflows_are_too_small(settings: tuple[str, ..
     tiny = recurrent if settings else {"scheme": "normal", "std": 1e-200}
     (one,) = of(tiny, "std-too-small", *settings)
     assert "shrinks" in one.reason and "and underflows to 0 at" in one.reason and " 0x" not in one.reason
+
+
+def test_weights_that_a_plug_in_draws_are_foretold(tmp_path: Path) -> None:
+    (tmp_path / "plug.py").write_text(TINY)
+    with plugged([tmp_path / "plug.py"], "mlp", None):
+        (one,) = of("tiny", "std-too-small")
+    assert "shrinks 0.0043x per layer" in one.reason
 
 
 def test_seeds_count_for_comparisons_and_claims() -> None:

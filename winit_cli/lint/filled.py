@@ -13,8 +13,8 @@ from winit_cli.schemes.slots import Slot
 from winit_cli.theory.moments import Moments
 
 UNTOUCHED = ("pytorch_default", "as_built")  # schemes that leave a parameter to the layer or the model
+AS_DRAWN = ("orthogonal", "sparse", "trunc_normal", "trunc_normal_tf")  # neither their ties nor their tails matter here
 UNKNOWN = Moments(std=None, mean=None)
-DRAWN = ("variance scaling", "fixed", "default")  # families whose entries are independent of each other
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,9 @@ class Filled:
     @property
     def is_drawn(self) -> bool:
         """Whether its entries are independent draws of known mean and spread, or act on a signal as such do."""
-        moments, is_independent = self.moments, SCHEMES[self.use.scheme].family in DRAWN
-        return bool(moments.std) and moments.mean is not None and (is_independent or self.use.scheme == "orthogonal")
+        moments = self.moments
+        is_so = moments.drawn or self.use.scheme in AS_DRAWN
+        return is_so and bool(moments.std) and moments.mean is not None
 
     @property
     def is_zero(self) -> bool:
