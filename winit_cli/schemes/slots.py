@@ -123,7 +123,7 @@ def _in_branches(found: Sequence[Slot], model: nn.Module) -> list[Slot]:
     placed = []
     for slot in found:
         branch = next((branches[path] for path in _paths(slot) if path in branches), None)
-        is_scale = branch is not None and branch.scale
+        is_scale = branch is not None and branch.scale and slot.kind == "other"
         placed.append(replace(slot, branch=branch, kind="scale" if is_scale else slot.kind))
     return placed
 
