@@ -71,8 +71,8 @@ SCHEMES = (
         family="width",
         summary="muP: initial values and learning rates by layer, so that one learning rate fits all widths",
         formula="W ~ N(0, gain² / fan_in), embeddings N(0, 1), head W ~ N(0, base_width / fan_in²), b = 0; learning "
-        "rate × base_width / width for the head and, with adam, adamw and rmsprop, for hidden weights; with sgd × width "
-        "/ base_width for input weights, biases and norms",
+        "rate × base_width / width for the head and, with adam, adamw and rmsprop, for hidden weights; with sgd × "
+        "width / base_width for input weights, biases and norms",
         keeps="how much one step of training moves every layer's pre-activations, at any width; the output at the "
         "start shrinks as 1 / sqrt(width)",
         paper="Yang, Hu, Babuschkin, Sidor, Liu, Farhi, Ryder, Pachocki, Chen & Gao 2022, Tensor Programs V "
