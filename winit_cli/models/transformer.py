@@ -91,7 +91,7 @@ def transformer(
     skip_scale: PositiveNumber | Literal["deepnorm"] = 1.0,
     activation: ActivationName = "gelu",
 ) -> Transformer:
-    """A transformer encoder; ``depth`` counts the layers, each an attention and an MLP of ``mlp_ratio`` times the width.
+    """A transformer encoder; ``depth`` counts the layers: an attention, and an MLP ``mlp_ratio`` times as wide.
 
     ``skip_scale`` multiplies what goes around a branch, ``deepnorm`` means (2 depth)^(1/4) (Wang et al. 2022,
     arXiv:2203.00555).

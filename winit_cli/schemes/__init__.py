@@ -14,10 +14,12 @@ from winit_cli.schemes import (
     frameworks,
     isometry,
     lecun,
+    mimetic,
     outputs,
     recurrent,
     residual,
     structured,
+    transformer,
     variance,
 )
 from winit_cli.schemes.row import Scheme
@@ -26,8 +28,10 @@ from winit_cli.tables import table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-FILES = (default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent, residual, driven, outputs)
-FAMILIES = ("default", "variance scaling", "structured", "recurrent", "residual", "data-driven", "outputs", "fixed")
+WEIGHTS = (default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent)
+FILES = (*WEIGHTS, residual, transformer, mimetic, driven, outputs)
+KINDS = ("default", "variance scaling", "structured", "recurrent", "residual", "transformer", "data-driven")
+FAMILIES = (*KINDS, "outputs", "fixed")
 ROWS = [row for file in FILES for row in file.SCHEMES]
 SCHEMES: dict[str, Scheme] = table(*sorted(ROWS, key=lambda row: FAMILIES.index(row.family)))
 
