@@ -165,6 +165,7 @@ def test_the_assignment_is_a_table_on_request() -> None:
         "scheme": "kaiming_normal",
         "rule": "scheme",
         "expected_std": 0.5,
+        "lr_factor": 1.0,
     }
     assert "parameters_by_label" not in winit_json("check", "c.yaml")
     winit_json("run", "c.yaml", "--quiet")
@@ -172,7 +173,7 @@ def test_the_assignment_is_a_table_on_request() -> None:
     listed = [line.split(",") for line in (run / "init.csv").read_text().splitlines()]
     at = {name: listed[0].index(name) for name in ("label", "param", "shape", "scheme", "rule", "expected_std")}
     recorded = [[line[at[name]] for name in at] for line in listed[1:] if line[listed[0].index("seed")] == "0"]
-    assert recorded == [["" if value is None else _csv(value) for value in row.values()] for row in rows]
+    assert recorded == [["" if row[name] is None else _csv(row[name]) for name in at] for row in rows]
 
 
 def _csv(value: Any) -> str:

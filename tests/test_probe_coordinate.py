@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from winit_cli.cli.probe_coordinate import is_stable, sentence
 from winit_cli.data.dataset import Dataset
 from winit_cli.engine import serial
+from winit_cli.engine.initial import Initial
 from winit_cli.plan import Trial
 from winit_cli.probe import coordinate
 from winit_cli.probe.coordinate import COORDINATE_COLUMNS, STEPS, check_spot
@@ -53,13 +54,22 @@ def test_adam_moves_first_layers_alike_at_every_width() -> None:
     assert slopes["layers.1"] == pytest.approx(1, abs=0.2)  # n inputs whose signs agree
 
 
+def test_mup_moves_all_layers_alike_at_every_width() -> None:
+    """Where kaiming_normal needs another learning rate at every width (table 3 of Yang et al. 2022)."""
+    for optimizer in ("sgd", "adam"):
+        settings = ("schemes=[{scheme: mup, base_width: 64}]", *SMALL_STEPS, f"train.optimizer={optimizer}")
+        found = width_slopes(rows(*settings, widths=(128, 512, 2048), seeds=2))
+        last = {row.layer: row.slope for row in found[found["step"] == STEPS].itertuples()}
+        assert last == {layer: pytest.approx(0, abs=0.15) for layer in ("layers.0", "layers.1", "head")}, optimizer
+
+
 def test_it_trains_as_the_engine_does(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_of("train.steps=5", "train.momentum=0.9", "train.warmup=2", "train.clip_norm=0.5", "engine=serial")
     trained: list[nn.Module] = []
 
-    def keeping(trial: Trial) -> tuple[nn.Module, object]:
+    def keeping(trial: Trial) -> Initial:
         made = before(trial)
-        trained.append(made[0])
+        trained.append(made.model)
         return made
 
     before = serial.initialized

@@ -98,8 +98,16 @@ def test_branches_of_torchs_transformer_layers() -> None:
     found = {slot.name: slot.branch for slot in slots(model)}
     assert {place.count for place in found.values() if place is not None} == {6}
     last = {name for name, place in found.items() if place is not None and place.last and name.endswith("weight")}
-    ends = ("self_attn.out_proj.weight", "linear2.weight", "norm1.weight", "norm2.weight")
+    ends = ("self_attn.out_proj.weight", "linear2.weight")
     assert last == {f"layers.{i}.{end}" for i in range(3) for end in ends}
+
+
+def test_a_norm_before_the_layers_does_not_end_a_branch() -> None:
+    block = nn.ModuleDict({"branch": nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 4))})
+    with pytest.raises(ConfigError, match="'zero_init_residual' is for the last norms of residual branches"):
+        init(nn.Sequential(block, nn.Linear(4, 2)), "zero_init_residual")
+    init(nn.Sequential(block, nn.Linear(4, 2)), "fixup")
+    assert block["branch"][1].weight.any() and not block["branch"][3].weight.any()
 
 
 @pytest.mark.skipif(not installed(), reason="torchvision is not installed")

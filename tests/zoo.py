@@ -44,13 +44,14 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "chrono": [{"t_max": 50.0}, {"t_max": 2.0}],
     "identity_recurrent": [{}, {"scale": 0.5, "std": 0.01}],
     "bias_prior": [{}],
+    "mup": [{}, {"base_width": 16, "gain": 1.0}],
 }
 DRIVEN = tuple(name for name, row in SCHEMES.items() if row.fit is not None)  # by data, so only for nets that run
 RESIDUAL = tuple(name for name, row in SCHEMES.items() if row.family == "residual")  # for nets with branches
 ALONE = [name for name in SCHEMES if name not in (*DRIVEN, *RESIDUAL)]  # what layers by themselves are filled with
 CASES = [(name, options) for name in ALONE for options in OPTIONS.get(name, [{}])]
 IDS = [" ".join([name, *(f"{k}={v}" for k, v in options.items())]) for name, options in CASES]
-BY_PLACE = ("siren", "looks_linear", "bias_prior")  # where a parameter stands in the model counts
+BY_PLACE = ("siren", "looks_linear", "bias_prior", "mup")  # where a parameter stands in the model counts
 NEEDY = tuple(name for name, row in SCHEMES.items() if row.is_needed)  # only for models with such parameters
 FALLBACK = Use("constant", {"val": 0.25})
 

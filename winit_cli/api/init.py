@@ -39,10 +39,10 @@ def init(
     ``scheme`` is a name (``winit.schemes()``) or an entry as in the YAML, ``{"rules": [...], "others": ...}``.
     ``options`` are the scheme's own and ``bias``, ``others``, ``fallback``. Each parameter is drawn from a generator
     that depends on ``seed`` and its name alone; no global generator is read or changed. Frozen parameters keep their
-    values, tied ones stay tied, and norm layers get their own reset. ``batch``, inputs x (B, …) or (x, targets), is what
-    schemes like ``lsuv`` look at, and gives lazy modules their shapes by one forward pass. ``loss(output, targets)`` is
-    for schemes that look at gradients: a function or a name, by default cross-entropy for whole-number targets, else
-    the mean square error. ``activation`` is what ``gain="auto"`` means.
+    values, tied ones stay tied, and norm layers get their own reset. ``batch``, inputs x (B, …) or (x, targets), is
+    what schemes like ``lsuv`` look at, and gives lazy modules their shapes by one forward pass.
+    ``loss(output, targets)`` is for schemes that look at gradients: a function or a name, by default cross-entropy for
+    whole-number targets, else the mean square error. ``activation`` is what ``gain="auto"`` means.
 
     Raises:
         ConfigError: unknown names or options, a parameter that is not covered or cannot be filled.

@@ -13,24 +13,29 @@ from winit_cli.cli.terminal import Terminal
 if TYPE_CHECKING:
     from winit_cli.plan import Plan
 
-COLUMNS = ("param", "shape", "scheme", "rule", "expected_std")
+NUMBERS = ("expected_std", "lr_factor")
+COLUMNS = ("param", "shape", "scheme", "rule", "expected_std", "lr_factor")
 
 
 def assigned(plan: Plan) -> list[dict[str, Any]]:
-    """One row per label and parameter, as ``init.csv`` will have it but for what is measured."""
-    from winit_cli.lint.subject import Study
+    """One row per label and parameter, as ``init.csv`` will have it but for what is measured, with what multiplies the
+    learning rate."""
+    from winit_cli.lint.filled import moments_of
+    from winit_cli.schemes.apply import assign
 
     return [
         {
-            "label": label.name,
-            "param": filled.name,
-            "shape": "x".join(map(str, filled.slot.shape)) or "scalar",
-            "scheme": filled.use.scheme,
-            "rule": filled.rule,
-            "expected_std": filled.moments.std,
+            "label": entry.label + setting.suffix,
+            "param": assignment.slot.name,
+            "shape": "x".join(map(str, assignment.slot.shape)) or "scalar",
+            "scheme": (assignment.fitted or assignment.use).scheme,
+            "rule": assignment.rule,
+            "expected_std": moments_of(assignment).std,
+            "lr_factor": assignment.rate(setting.train.optimizer),
         }
-        for label in Study(plan).labels
-        for filled in label.parameters
+        for setting in plan.settings
+        for entry in setting.experiment.schemes
+        for assignment in assign(setting.rehearsal.slots, entry.recipe)
     ]
 
 
@@ -49,9 +54,10 @@ def show(terminal: Terminal, rows: list[dict[str, Any]]) -> None:
 
 def _table(terminal: Terminal, content: tuple[Any, ...]) -> Table:
     table = Table(box=box.SIMPLE_HEAD if terminal.out.is_terminal else None, pad_edge=False)
-    for name in COLUMNS:
-        title = name.replace("_", " ")
-        table.add_column(title, overflow="fold", justify="right" if name == "expected_std" else "left")
-    for *texts, std in content:
-        table.add_row(*map(escape, texts), "-" if std is None else f"{std:.4g}")
+    has_factors = any(factor != 1 for *_, factor in content)
+    for name in COLUMNS if has_factors else COLUMNS[:-1]:
+        table.add_column(name.replace("_", " "), overflow="fold", justify="right" if name in NUMBERS else "left")
+    for *texts, std, factor in content:
+        numbers = ["-" if std is None else f"{std:.4g}", f"{factor:.4g}"]
+        table.add_row(*map(escape, texts), *numbers[: 2 if has_factors else 1])
     return table

@@ -14,7 +14,8 @@ from winit_cli.engine.records import Started
 from winit_cli.engine.units import first_units
 from winit_cli.plan import Trial
 from winit_cli.schemes.apply import initialize
-from winit_cli.schemes.audit import InitRecord, audit, init_hash
+from winit_cli.schemes.assign import rates_of
+from winit_cli.schemes.audit import InitRecord, audit, improbable, init_hash
 from winit_cli.schemes.fitting import Cost, Examples
 
 ALONE = threading.Lock()  # a user's scheme or model may draw from global generators
@@ -22,11 +23,14 @@ ALONE = threading.Lock()  # a user's scheme or model may draw from global genera
 
 @dataclass(frozen=True)
 class Initial:
-    """A model with its initial values, their audit, and what schemes took that looked at data."""
+    """A model with its initial values, their audit, what schemes took that looked at data, what multiplies the
+    learning rate of each parameter, by name, and in which parameters a moment is improbable, in words."""
 
     model: nn.Module
     records: list[InitRecord]
     cost: Cost
+    rates: dict[str, float]
+    improbable: tuple[str, ...]
 
 
 def initialized(trial: Trial) -> Initial:
@@ -36,14 +40,15 @@ def initialized(trial: Trial) -> Initial:
     with ALONE, one_thread():
         model = setting.build(trial.seed)
         examples = Examples(part.x, part.y, setting.loss.function)
-        records = audit(initialize(model, trial.entry.recipe, trial.seed, examples, cost))
-    return Initial(model, records, cost)
+        assignments = initialize(model, trial.entry.recipe, trial.seed, examples, cost)
+    records, rates = audit(assignments), rates_of(assignments, setting.train.optimizer)
+    return Initial(model, records, cost, rates, tuple(improbable(assignments, records)))
 
 
 def started(initial: Initial, input_shape: tuple[int, ...]) -> Started:
     """What an engine reports of it."""
     units = first_units(initial.model, input_shape)
-    return Started(initial.records, init_hash(initial.records), units, initial.cost)
+    return Started(initial.records, init_hash(initial.records), units, initial.cost, initial.improbable)
 
 
 @contextlib.contextmanager

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from itertools import groupby, pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,9 +15,24 @@ from winit_cli.engine.flat import Flat
 
 
 def make_optimizer(
-    parameters: Iterable[Tensor], train: Train, lr: float, *, fused: bool = False
+    parameters: Sequence[Tensor], train: Train, lr: float, factors: Sequence[float], *, fused: bool = False
 ) -> torch.optim.Optimizer:
-    """The optimizer of ``torch.optim`` that a config names; ``fused`` into one kernel where torch has one."""
+    """The optimizer of ``torch.optim`` that a config names; ``fused`` into one kernel where torch has one.
+
+    Neighbours among the parameters with the same factor of the learning rate are one group, which remembers it.
+    """
+    pairs = groupby(zip(parameters, factors, strict=True), key=lambda pair: pair[1])
+    groups = [{"params": [p for p, _ in same], "factor": factor, "lr": lr * factor} for factor, same in pairs]
+    return _optimizer(groups, train, lr, fused)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Every group's learning rate, times its factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["factor"]
+
+
+def _optimizer(parameters: list[dict[str, Any]], train: Train, lr: float, fused: bool) -> torch.optim.Optimizer:
     one_kernel = True if fused else None
     decay = train.weight_decay or 0.0
     betas = train.betas or (0.9, 0.999)
@@ -48,28 +64,30 @@ def rate_factor(step: int, train: Train) -> float:
 
 
 class StackOptimizer:
-    """Torch's optimizers over the parameters of a stack: one for each part of it that has one learning rate.
+    """Torch's optimizers over the parameters of a stack: one for each part of it with the same learning rates.
 
-    P numbers per trial.
+    ``rates`` has the learning rate of each trial and the factors of its parameters. P numbers per trial.
     """
 
-    def __init__(self, flat: Flat, train: Train, rates: Sequence[float]) -> None:
+    def __init__(self, flat: Flat, train: Train, rates: Sequence[tuple[float, Sequence[float]]]) -> None:
         self.flat, self.train = flat, train
         changes = [place for place in range(1, len(rates)) if rates[place] != rates[place - 1]]
+        self._is_whole = not changes and set(rates[0][1]) == {1.0}  # so that one vector has one learning rate
         self._parts: list[tuple[float, slice, torch.optim.Optimizer]] = []
         for start, end in pairwise([0, *changes, len(rates)]):
-            tensors = [flat.values] if not changes else [block[start:end] for block in flat.blocks(flat.values)]
-            grads = [flat.grads] if not changes else [block[start:end] for block in flat.blocks(flat.grads)]
+            lr, factors = rates[start]
+            tensors = [flat.values] if self._is_whole else [block[start:end] for block in flat.blocks(flat.values)]
+            grads = [flat.grads] if self._is_whole else [block[start:end] for block in flat.blocks(flat.grads)]
             for tensor, grad in zip(tensors, grads, strict=True):
                 tensor.grad = grad
-            optimizer = make_optimizer(tensors, train, rates[start], fused=True)
-            self._parts.append((rates[start], slice(start, end), optimizer))
+            optimizer = make_optimizer(tensors, train, lr, [1.0] if self._is_whole else factors, fused=True)
+            self._parts.append((lr, slice(start, end), optimizer))
 
     def step(self, step: int) -> None:
         """Update ``step`` (0-based) of all trials."""
         factor = rate_factor(step, self.train)
         for rate, _, optimizer in self._parts:
-            optimizer.param_groups[0]["lr"] = rate * factor
+            set_rate(optimizer, rate * factor)
             optimizer.step()
 
     def forget(self, place: int) -> None:
@@ -78,17 +96,17 @@ class StackOptimizer:
             if trials.start <= place < trials.stop:
                 for kept in optimizer.state.values():
                     for value in (value for value in kept.values() if value is not None and value.dim()):
-                        for block in [value] if len(self._parts) > 1 else self.flat.blocks(value):
+                        for block in self.flat.blocks(value) if self._is_whole else [value]:
                             block[place - trials.start] = 0
 
     def state(self) -> dict[str, Tensor]:
         """What the optimizers keep: vectors like the parameters, and the number of updates, which all trials share."""
         found: dict[str, Tensor] = {}
         for _, trials, optimizer in self._parts:
-            for index, tensor in enumerate(optimizer.param_groups[0]["params"]):
+            for index, tensor in enumerate(_parameters(optimizer)):
                 kept = {key: value for key, value in optimizer.state[tensor].items() if value is not None}
                 for key, value in kept.items():  # SGD notes the absence of a momentum buffer as None
-                    if value.dim() == 0 or len(self._parts) == 1:
+                    if value.dim() == 0 or self._is_whole:
                         found[key] = value
                     else:
                         vector = found.setdefault(key, torch.zeros_like(self.flat.values))
@@ -98,11 +116,15 @@ class StackOptimizer:
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from a ``state``."""
         for _, trials, optimizer in self._parts:
-            places = range(len(optimizer.param_groups[0]["params"]) if state else 0)
+            places = range(len(_parameters(optimizer)) if state else 0)
             own = {index: {key: self._own(value, index, trials) for key, value in state.items()} for index in places}
             optimizer.load_state_dict({"state": own, "param_groups": optimizer.state_dict()["param_groups"]})
 
     def _own(self, value: Tensor, index: int, trials: slice) -> Tensor:
-        if value.dim() == 0 or len(self._parts) == 1:
+        if value.dim() == 0 or self._is_whole:
             return value.clone()
         return self.flat.blocks(value)[index][trials].clone()
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [tensor for group in optimizer.param_groups for tensor in group["params"]]

@@ -17,13 +17,14 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Started:
-    """The initialized trial: the audit of its parameters, some first-layer units (units, height, width), and what
-    schemes took that looked at data."""
+    """The initialized trial: the audit of its parameters, some first-layer units (units, height, width), what schemes
+    took that looked at data, and which parameters have improbable moments, in words."""
 
     init: list[InitRecord]
     init_hash: str
     units: Array
     cost: Cost
+    improbable: tuple[str, ...]
 
 
 @dataclass(frozen=True)

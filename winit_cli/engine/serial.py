@@ -17,7 +17,7 @@ from winit_cli.engine.batches import batches
 from winit_cli.engine.checkpoint import TrialState
 from winit_cli.engine.evaluate import Scoring, accuracy_of, autocast, evaluate, no_accuracy
 from winit_cli.engine.initial import initialized, started
-from winit_cli.engine.optimizer import make_optimizer, rate_factor
+from winit_cli.engine.optimizer import make_optimizer, rate_factor, set_rate
 from winit_cli.engine.records import Array, Checkpoint, Chunk, Finished, Split, Started
 from winit_cli.engine.tape import Tape
 from winit_cli.engine.units import first_units
@@ -55,10 +55,11 @@ def _train_trial(
 
     model, records = initial.model, initial.records
     model.to(setting.device)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    trained = list(named.values())
     scoring = Scoring(setting.loss.function, accuracy_of if setting.has_accuracy else no_accuracy)
     places = _places(model, records, setting.device)
-    optimizer = make_optimizer(trained, train, trial.lr)
+    optimizer = make_optimizer(trained, train, trial.lr, [initial.rates[name] for name in named])
     state = TrialState(model, trained, optimizer, [model, scoring.loss] if setting.is_foreign else [])
     start = checkpoint.step if checkpoint else 0
     before = state.restore(checkpoint) if checkpoint else torch.zeros(())
@@ -123,8 +124,7 @@ def update(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], lr:
     """One update with the gradients that the parameters have, which are gone afterwards."""
     if clip is not None:
         nn.utils.clip_grad_norm_(parameters, clip)
-    for group in optimizer.param_groups:
-        group["lr"] = lr
+    set_rate(optimizer, lr)
     optimizer.step()
     optimizer.zero_grad()
 

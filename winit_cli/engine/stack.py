@@ -38,18 +38,20 @@ class Stack:
         self.setting = setting = trials[0].setting
         self.trials, self.data, self.steps = trials, data, setting.steps
         self.precision = setting.experiment.general.precision
-        self.started, models = [], []
+        self.started, models, factors = [], [], []
         for trial in trials:
             initial = initialized(trial)
             self.started.append(started(initial, setting.task.input_shape))
             models.append(initial.model)
+            factors.append([initial.rates[name] for name, _ in initial.model.named_parameters()])
         self.single = models[0]
         runs = runs_of([trial.seed for trial in trials])
         self.model = lift(models, runs, batched=batched).to(setting.device)
         self.flat = Flat(self.model, overwrites=self.precision != "bf16")
         named = [name for name, _ in self.model.named_parameters()]
         assert named == [record.param for record in self.started[0].init]
-        self.optimizer = StackOptimizer(self.flat, setting.train, [trial.lr for trial in trials])
+        rates = [(trial.lr, mine) for trial, mine in zip(trials, factors, strict=True)]
+        self.optimizer = StackOptimizer(self.flat, setting.train, rates)
         self.seeds = list(dict.fromkeys(trial.seed for trial in trials))
         self.seed_of_run = self._places([trials[start].seed for start, _ in runs])
         self.seed_of_trial = self._places([trial.seed for trial in trials])

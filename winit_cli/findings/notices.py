@@ -6,13 +6,14 @@ from typing import Any
 
 from pandas import DataFrame
 
+from winit_cli.findings.numbers import counted
 from winit_cli.stats import COUNTED
 from winit_cli.store.frames import RunFrames
 
 
 def notices(run: RunFrames) -> list[str]:
     """Warnings and remarks in the order of their weight."""
-    found = [_partial(run.status), halved(run), *_copied(run.trials)]
+    found = [_partial(run.status), _improbable(run), halved(run), *_copied(run.trials)]
     return [text for text in found if text]
 
 
@@ -27,6 +28,19 @@ def _partial(status: dict[str, Any]) -> str:
     return (
         f"This run is not whole: its state is {state} ({listed or 'no trials'}). Every number here is over the trials "
         f"that finished; {cure if state == 'running' else 'run the same command again to complete it'}."
+    )
+
+
+def _improbable(run: RunFrames) -> str:
+    """What is said of starting values that are not what their scheme promises."""
+    if not run.improbable:
+        return ""
+    trial, (_, first, *_) = next(iter(run.improbable.items()))
+    many = counted(len(run.improbable), "trial")
+    labels = ", ".join(dict.fromkeys(label for label, *_ in run.improbable.values()))
+    return (
+        f"Some parameters did not start as their scheme promises ({many} of {labels}): in "
+        f"{trial} {first}. Either the scheme's function or its moments are wrong; init.csv has all measured numbers."
     )
 
 

@@ -48,10 +48,11 @@ def _follow(trial: Trial) -> Sizes:
     """Train as the trial would, for 5 steps. At step 0 the root mean square of each layer's pre-activations on the
     examples of the first batches, and from then on that of their change since step 0."""
     setting, train = trial.setting, trial.setting.train
-    model = initialized(trial).model
-    data = setting.dataset.train
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = make_optimizer(trained, train, trial.lr)
+    initial, data = initialized(trial), setting.dataset.train
+    model = initial.model
+    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    trained = list(named.values())
+    optimizer = make_optimizer(trained, train, trial.lr, [initial.rates[name] for name in named])
     watched = first_examples(data, trial.seed, train.batch_size).x
     order = batches(trial.seed, len(data.x), train.batch_size)
     start = _pre_activations(model, watched, trial.seed)

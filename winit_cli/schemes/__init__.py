@@ -15,6 +15,7 @@ from winit_cli.schemes import (
     isometry,
     lecun,
     mimetic,
+    mup,
     outputs,
     recurrent,
     residual,
@@ -28,10 +29,35 @@ from winit_cli.tables import table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-WEIGHTS = (default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent)
-FILES = (*WEIGHTS, residual, transformer, mimetic, driven, outputs)
-KINDS = ("default", "variance scaling", "structured", "recurrent", "residual", "transformer", "data-driven")
-FAMILIES = (*KINDS, "outputs", "fixed")
+FILES = (
+    default,
+    variance,
+    lecun,
+    fixed,
+    frameworks,
+    deep,
+    structured,
+    isometry,
+    recurrent,
+    residual,
+    transformer,
+    mimetic,
+    mup,
+    driven,
+    outputs,
+)
+FAMILIES = (
+    "default",
+    "variance scaling",
+    "structured",
+    "recurrent",
+    "residual",
+    "transformer",
+    "width",
+    "data-driven",
+    "outputs",
+    "fixed",
+)
 ROWS = [row for file in FILES for row in file.SCHEMES]
 SCHEMES: dict[str, Scheme] = table(*sorted(ROWS, key=lambda row: FAMILIES.index(row.family)))
 

@@ -23,13 +23,26 @@ LAYERS_OWN = (AS_BUILT.scheme, DEFAULT.scheme)  # values that no function of a s
 
 @dataclass(frozen=True)
 class Assignment:
-    """A parameter, the scheme that fills it, and the part of the recipe that says so; ``fitted`` is the scheme that
-    looks at data and changes it afterwards."""
+    """A parameter, the scheme that fills it, and the part of the recipe that says so; ``through`` are the schemes that
+    chose it, outermost first."""
 
     slot: Slot
     use: Use
     rule: str
-    fitted: Use | None = None
+    through: tuple[Use, ...] = ()
+
+    @property
+    def fitted(self) -> Use | None:
+        """The scheme that looks at data and changes the parameter afterwards."""
+        return next((use for use in self.through if SCHEMES[use.scheme].fit is not None), None)
+
+    def rate(self, optimizer: str) -> float:
+        """What multiplies the learning rate of the parameter."""
+        for use in self.through:
+            rate = SCHEMES[use.scheme].rate
+            if rate is not None:
+                return rate(self.slot, optimizer, **use.arguments)
+        return 1.0
 
 
 def assign(model_slots: Iterable[Slot], recipe: Recipe) -> list[Assignment]:
@@ -51,21 +64,28 @@ def assign(model_slots: Iterable[Slot], recipe: Recipe) -> list[Assignment]:
     return assignments
 
 
-def _settled(slot: Slot, use: Use, rule: str = "", fitted: Use | None = None) -> Assignment:
+def rates_of(assignments: Sequence[Assignment], optimizer: str) -> dict[str, float]:
+    """What multiplies the learning rate of every parameter that trains, by name; a parametrized weight's goes for all
+    that it is computed from."""
+    named = ((a, [*(name for name, _ in a.slot.originals), a.slot.name, *a.slot.ties]) for a in assignments)
+    return {name: a.rate(optimizer) for a, names in named for name in names}
+
+
+def _settled(slot: Slot, use: Use, rule: str = "", through: tuple[Use, ...] = ()) -> Assignment:
     """What a scheme that treats parameters differently chooses for this one; others stay as they are."""
     slot = slot.packed() if use.is_packed else slot
     row = SCHEMES[use.scheme]
-    fitted = fitted or (use if row.fit is not None else None)
     if row.choose is None:
-        return Assignment(slot, use, rule, fitted)
+        return Assignment(slot, use, rule, through)
+    through = (*through, use)
     with blaming(f"scheme {row.name}") if row.source else contextlib.nullcontext():
         chosen = row.choose(slot, **use.arguments)
         fan = {"fan": "torch"} if use.is_packed or chosen.is_packed else {}
         if chosen.scheme == row.name:
-            return Assignment(slot.packed() if fan else slot, Use(row.name, {**chosen.options, **fan}), rule, fitted)
+            return Assignment(slot.packed() if fan else slot, Use(row.name, {**chosen.options, **fan}), rule, through)
         other = find(SCHEMES, chosen.scheme, "scheme")
         options = other.options(**chosen.arguments).model_dump()
-    return _settled(slot, Use(other.name, options | fan), rule, fitted)
+    return _settled(slot, Use(other.name, options | fan), rule, through)
 
 
 def _chosen(slot: Slot, recipe: Recipe) -> tuple[Use, str] | None:

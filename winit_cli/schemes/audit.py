@@ -14,7 +14,10 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.apply import Assignment
 from winit_cli.schemes.slots import LAYERS, Slot
+from winit_cli.theory.improbable import improbability
 from winit_cli.theory.moments import Moments, fans
+
+IMPROBABLE = 1e-6  # a chance of this size for a moment of one parameter
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,23 @@ def expected(assignment: Assignment) -> Moments:
     return SCHEMES[assignment.use.scheme].moments(slot.block_shape, **assignment.use.arguments)
 
 
+def improbable(assignments: Sequence[Assignment], records: Sequence[InitRecord]) -> list[str]:
+    """The parameters in which a moment lies where it should lie less than once in a million draws, in words."""
+    by_name = {record.param: record for record in records}
+    found = []
+    for assignment in assignments:
+        record = by_name.get(assignment.slot.name)
+        if record is None or not assignment.slot.parameter.numel():
+            continue  # a parametrization has other parameters
+        wanted = expected(assignment)
+        for name, p in improbability(wanted, assignment.slot.parameter.numel(), record.mean, record.std).items():
+            if p < IMPROBABLE:
+                is_now, should = getattr(record, name), getattr(wanted, name)
+                text = f"{record.param} ({record.scheme}) has {name} {is_now:.4g}, expected {should:.4g}"
+                found.append(f"{text}, which has probability {p:.0e}" if p else text)
+    return found
+
+
 def _records(assignment: Assignment) -> list[InitRecord]:
     """One for the parameter, or one for each of those behind its parametrization."""
     slot, rule = assignment.slot, assignment.rule
@@ -112,7 +132,7 @@ def _module_moments(slot: Slot) -> Moments:
     if slot.kind == "norm":
         return Moments(std=0.0, mean=1.0 if slot.local == "weight" else 0.0)
     if slot.kind == "embedding":
-        return Moments(std=1.0)
+        return Moments(std=1.0, drawn=True)
     if isinstance(module, nn.MultiheadAttention):
         return Moments(std=0.0) if slot.kind == "bias" else replace(_uniform(sum(fans(slot.shape)) / 6), gain=1.0)
     if isinstance(module, NonDynamicallyQuantizableLinear) and slot.kind == "bias":
@@ -127,4 +147,4 @@ def _module_moments(slot: Slot) -> Moments:
 def _uniform(fan: float) -> Moments:
     if not fan:
         return Moments(std=0.0)
-    return Moments(std=1 / math.sqrt(3 * fan), gain=1 / math.sqrt(3), bound=1 / math.sqrt(fan))
+    return Moments(1 / math.sqrt(3 * fan), gain=1 / math.sqrt(3), bound=1 / math.sqrt(fan), drawn=True)

@@ -13,7 +13,8 @@ from torch import nn
 
 ATTENTION = ("query", "key", "value")  # layers side by side, which are one layer of the branch
 HEADS = ("heads", "num_heads")  # what an attention calls the number of its heads
-# classes of residual blocks, with the children of each of their branches in the order in which they are called
+# classes of residual blocks, with the children of each of their branches in the order in which they are called; the
+# norms of torch's transformer layers stand before a branch or behind the sum
 KNOWN = {
     "torch.nn.modules.transformer.TransformerEncoderLayer": (("self_attn",), ("linear1", "linear2")),
     "torch.nn.modules.transformer.TransformerDecoderLayer": (
@@ -28,10 +29,10 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where a module stands: in the ``number``-th of ``count`` residual branches, after ``before`` of its layers; its
-    layers and norms that are the last of their kind in the branch are ``last``. ``length`` counts the layers of the
-    branch. A ``scale`` multiplies the branch, ``skip`` what goes around it. ``heads`` are those of the attention that
-    the layer is part of, 0 elsewhere."""
+    """Where a module stands: in the ``number``-th of ``count`` residual branches, after ``before`` of its layers. The
+    layers that end the branch are ``last``, and so is a norm behind them. ``length`` counts the layers of the branch. A
+    ``scale`` multiplies the branch, ``skip`` what goes around it. ``heads`` are those of the attention that the layer
+    is part of, 0 elsewhere."""
 
     number: int
     count: int
@@ -51,11 +52,12 @@ def branch_places(model: nn.Module, is_layer: dict[str, bool]) -> dict[str, Plac
     for number, (block, scale, parts) in enumerate(found, 1):
         inside = [path for part in parts for path in is_layer if path == part or path.startswith(f"{part}.")]
         stages = _stages([path for path in inside if is_layer[path]])
-        others = [path for path in inside if not is_layer[path]]
+        end = max((place for place, path in enumerate(inside) if is_layer[path]), default=-1)
+        behind = [path for path in inside[end + 1 :] if not is_layer[path]]
         length, count = max(stages.values(), default=0), len(found)
         skip = float(getattr(block, "skip_scale", 1.0))
         for path in inside:
-            last = stages[path] == length if is_layer[path] else path == others[-1]
+            last = stages[path] == length if is_layer[path] else path in behind[-1:]
             before, heads = stages.get(path, 1) - 1, _heads(model, path)
             places[path] = Place(number, count, length, before, last=last, skip=skip, heads=heads)
         places |= {path: Place(number, count, length, length, scale=True) for path in scale}

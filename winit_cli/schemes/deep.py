@@ -41,7 +41,7 @@ def _walk_gain(fan_in: int, activation: str) -> float:
 def _random_walk(shape: Sequence[int], activation: str) -> Moments:
     fan_in, _ = fans(shape)
     gain = _walk_gain(fan_in, activation)
-    return Moments(std=gain / math.sqrt(fan_in), gain=gain)
+    return Moments(std=gain / math.sqrt(fan_in), gain=gain, drawn=True)
 
 
 def _is_walked(options: Mapping[str, Any]) -> str | None:

@@ -97,7 +97,7 @@ SCHEMES = (
         paper="torch.nn.init",
         torch_call="nn.init.normal_(w, mean={mean}, std={std})",
         fill=normal,
-        moments=lambda shape, mean, std: Moments(std=std, mean=mean),
+        moments=lambda shape, mean, std: Moments(std=std, mean=mean, drawn=True),
         pitfalls=(
             "The bare name means N(0, 1): the signal grows by about sqrt(fan_in) in every layer.",
             "A small fixed std (0.01) suits one width only; in deep nets the signal dies out.",

@@ -80,7 +80,7 @@ def _fan(shape: Sequence[int], mode: FanMode) -> float:
 def _variance_scaling(shape: Sequence[int], scale: float, mode: FanMode, distribution: Distribution) -> Moments:
     std = math.sqrt(scale / _fan(shape, mode))
     reach = {"truncated_normal": 2 / TRUNCATED_STD, "uniform": math.sqrt(3)}.get(distribution)
-    return Moments(std=std, gain=math.sqrt(scale), bound=None if reach is None else reach * std)
+    return Moments(std, gain=math.sqrt(scale), bound=None if reach is None else reach * std, drawn=True)
 
 
 def _trunc_normal_tf(shape: Sequence[int], mean: float, std: float, a: float, b: float) -> Moments:
@@ -89,7 +89,7 @@ def _trunc_normal_tf(shape: Sequence[int], mean: float, std: float, a: float, b:
 
 def _caffe2(shape: Sequence[int]) -> Moments:
     std = 1 / math.sqrt(fans(shape)[0])
-    return Moments(std=std, gain=1.0, bound=math.sqrt(3) * std)
+    return Moments(std=std, gain=1.0, bound=math.sqrt(3) * std, drawn=True)
 
 
 def _reachable(options: Mapping[str, Any]) -> str | None:

@@ -26,7 +26,7 @@ def scaled_normal(tensor: Tensor, generator: Generator, *, gain: float, factor: 
 
 
 def _scaled_normal(shape: Sequence[int], gain: float, factor: float) -> Moments:
-    return Moments(std=abs(factor * gain) / math.sqrt(fans(shape)[0]), gain=factor * gain)
+    return Moments(std=abs(factor * gain) / math.sqrt(fans(shape)[0]), gain=factor * gain, drawn=True)
 
 
 def fixup(slot: Slot, *, gain: Gain = HE_GAIN) -> Use:

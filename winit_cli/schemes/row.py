@@ -65,6 +65,8 @@ class Scheme:
     A scheme that looks at training examples has ``fit(fitting, **options)`` beside ``choose``, with the same options;
     it is called once all parameters have the values that ``choose`` names, and changes those that it was chosen for.
 
+    ``rate(slot, optimizer, **options)`` is what multiplies the learning rate of a parameter.
+
     ``keeps`` says what stays constant from layer to layer, and through which activation. ``torch_call`` is Python that
     fills ``w`` alike, with ``{option}`` for values. ``winit explain`` derives the rest from ``moments``. ``source`` is
     the SHA-256 of the code of a scheme that is not winit's own.
@@ -88,6 +90,7 @@ class Scheme:
     choose: Callable[..., Use] | None = None
     drawn_as: Callable[[Slot], str] = lambda slot: slot.name
     fit: Callable[..., None] | None = None
+    rate: Callable[..., float] | None = None
     fits: Callable[[Sequence[int]], bool] = lambda shape: True
     fills: str = ""
     only: tuple[str, ...] = ()

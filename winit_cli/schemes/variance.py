@@ -67,7 +67,8 @@ def kaiming_normal(
 def scaled(gain: float, fan: float, distribution: str) -> Moments:
     """std = gain / sqrt(fan); a uniform distribution reaches sqrt(3) times as far."""
     std = gain / math.sqrt(fan)
-    return Moments(std=abs(std), gain=gain, bound=math.sqrt(3) * abs(std) if distribution == "uniform" else None)
+    bound = math.sqrt(3) * abs(std) if distribution == "uniform" else None
+    return Moments(std=abs(std), gain=gain, bound=bound, drawn=True)
 
 
 def _xavier(distribution: str, shape: Sequence[int], gain: float) -> Moments:

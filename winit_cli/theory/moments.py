@@ -10,12 +10,17 @@ from functools import cache
 
 @dataclass(frozen=True)
 class Moments:
-    """What a formula promises for one block of weights; ``None`` where it promises nothing."""
+    """What a formula promises for one block of weights; ``None`` where it promises nothing.
+
+    ``drawn`` says that the weights are independent draws of one distribution whose tails are no heavier than a normal
+    one's, so that it is known how far the moments of a sample may lie from these.
+    """
 
     std: float | None
     mean: float | None = 0.0
     gain: float | None = None
     bound: float | None = None
+    drawn: bool = False
 
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:
@@ -26,7 +31,7 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
 
 def uniform(a: float, b: float) -> Moments:
     """U(a, b): mean (a + b) / 2, standard deviation (b - a) / sqrt(12)."""
-    return Moments(std=(b - a) / math.sqrt(12), mean=(a + b) / 2, bound=max(abs(a), abs(b)))
+    return Moments(std=(b - a) / math.sqrt(12), mean=(a + b) / 2, bound=max(abs(a), abs(b)), drawn=True)
 
 
 @cache
@@ -35,7 +40,8 @@ def truncated_normal(mean: float, std: float, a: float, b: float) -> Moments:
     from scipy.stats import truncnorm
 
     law = truncnorm((a - mean) / std, (b - mean) / std, loc=mean, scale=std)
-    return Moments(std=float(law.std()), mean=float(law.mean()), bound=max(abs(a), abs(b)))
+    is_light = float(law.stats("k")) <= 0  # far from the middle, what is left of a normal distribution has long tails
+    return Moments(std=float(law.std()), mean=float(law.mean()), bound=max(abs(a), abs(b)), drawn=is_light)
 
 
 def ones_among_zeros(ones: int, size: int) -> Moments:
