@@ -24,9 +24,9 @@ def initialize(
 ) -> list[Assignment]:
     """Fill a model's parameters in place and return what was done to each.
 
-    Parameter p is drawn from the generator ``(seed, "init", p)`` alone, or from one that its scheme names, so it does not
-    depend on what else is in the model. The global generator is neither read nor changed. Schemes that look at data
-    get ``examples``, and what that takes is added to ``cost``.
+    Parameter p is drawn from the generator ``(seed, "init", p)`` alone, or from one that its scheme names, so it does
+    not depend on what else is in the model. The global generator is neither read nor changed. Schemes that look at
+    data get ``examples``, and what that takes is added to ``cost``.
 
     Raises:
         ConfigError: a parameter is not covered or cannot be filled, or a rule wins none.

@@ -88,7 +88,8 @@ def _xavier(shape: Sequence[int], gains: Sequence[float]) -> Moments:
     first, *rest = shape
     of_one = math.sqrt(2 / sum(fans((first // len(gains), *rest))))
     std = of_one * math.sqrt(sum(gain**2 for gain in gains) / len(gains))
-    return Moments(std=std, gain=gains[0] if len(gains) == 1 else None)
+    is_one = len(gains) == 1
+    return Moments(std=std, gain=gains[0] if is_one else None, drawn=is_one)
 
 
 SCHEMES = (
@@ -103,7 +104,7 @@ SCHEMES = (
         choose=gpt2,
         own_biases=True,
         fill=fill_normal,
-        moments=lambda shape, std: Moments(std=std),
+        moments=lambda shape, std: Moments(std=std, drawn=True),
         fills="layers in residual branches (model: transformer, resnet, resmlp)",
         pitfalls=(
             "0.02 is near 1 / sqrt(width) at the widths of GPT-2, 768 to 1600; at width 64 that is 0.125, and with "
