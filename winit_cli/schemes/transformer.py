@@ -92,6 +92,8 @@ def _xavier(shape: Sequence[int], gains: Sequence[float]) -> Moments:
     return Moments(std=std, gain=gains[0] if is_one else None, drawn=is_one)
 
 
+BIASES = "Derived for weights alone: what one update of all biases changes still grows with the number of layers."
+
 SCHEMES = (
     Scheme(
         name="gpt2",
@@ -130,6 +132,7 @@ SCHEMES = (
         dims=(2, 99),
         fills="attention in residual branches with norm: post and skip_scale: deepnorm (model: transformer)",
         pitfalls=(
+            BIASES,
             "α and β are those of an encoder alone or a decoder alone; with both, the paper has others.",
             "Blocks of your own module need the attribute skip_scale = (2N)^(1/4), by which they multiply the skip.",
         ),
@@ -151,6 +154,7 @@ SCHEMES = (
         dims=(2, 99),
         fills="attention in residual branches (model: transformer)",
         pitfalls=(
+            BIASES,
             "Made for norm: none: a norm undoes the scale of what it normalizes.",
             "In the authors' code queries and keys have gain 1 / sqrt(2), as in fairseq; in the paper, as here, 1.",
             "Derived for embeddings; a linear layer that reads patches or time steps is scaled like one here.",
