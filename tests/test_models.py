@@ -159,7 +159,11 @@ def test_what_gain_auto_means(name: str, options: dict[str, str], activation: st
         ("cnn", VECTOR, r"cnn needs images \(channels, height, width\), the data has vectors .* use model: mlp"),
         ("cnn", Task((1, 2, 2), 3), "cnn halves the image after each of 2 layers, .* at most 2 channels .*pool: none"),
         ("lstm", VECTOR, r"lstm needs sequences \(time, features\) or images, .* use model: mlp"),
-        ("mlp", LAST_STEPS, "mlp gives one output per example, .* last 2 time steps; use model: lstm, gru or rnn"),
+        (
+            "mlp",
+            LAST_STEPS,
+            "mlp gives one output per example, .* last 2 time steps; use model: lstm, gru, rnn or transformer",
+        ),
         ("cnn", Task((1, 8, 8), 3, 2), "cnn gives one output per example"),
     ],
 )
