@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import struct
 from collections.abc import Iterator
@@ -16,11 +17,15 @@ from winit_cli.data import vision
 
 @pytest.fixture(autouse=True, scope="session")
 def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the user's cache, data and results out of the tests; the cache is shared by all of them."""
+    """Keep the user's cache, data and results out of the tests; the cache is shared by all of them.
+
+    No test cuts the power, so none waits until the disk has what was written.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WINIT_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("WINIT_DATA", raising=False)
         patch.delenv("WINIT_RESULTS", raising=False)
+        patch.setattr(os, "fsync", lambda descriptor: None)
         yield
 
 

@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from frames import CURVES, GRADIENTS, INIT, TRIALS, TWELVE, make_run
+from signal_frames import make_signals
 
 from winit_cli.store.frames import RunFrames
 
 
 def large_run(path: Path, *, seeds: int = 84, points: int = 100, params: int = 10) -> RunFrames:
-    """Twelve labels × 84 seeds × 100 points × 10 parameters; one label diverges half-way."""
+    """Twelve labels × 84 seeds × 100 points × 10 parameters; one label diverges half-way. All were probed."""
     small = make_run(path, TWELVE, seeds=1, layers=params // 2)
+    signals = make_signals(TWELVE, layers=params // 2, seeds=5)
     draw = np.random.default_rng(0)
-    config = {**small.config, "seeds": list(range(seeds))}
+    config = {**small.config, "model": signals.config["model"], "seeds": list(range(seeds))}
     count = len(TWELVE) * seeds
     trials = small.trials.loc[small.trials.index.repeat(seeds)].reset_index(drop=True)
     trials["seed"] = list(range(seeds)) * len(TWELVE)
@@ -34,7 +36,24 @@ def large_run(path: Path, *, seeds: int = 84, points: int = 100, params: int = 1
         init=_repeated(keys, small.init, "seed", seeds)[INIT],
         units=_repeated(keys, small.units, "seed", seeds),
         timings=trials[["trial"]].assign(seconds=1.0),
+        probe=_probe(signals.probe),
+        verdicts=signals.verdicts,
+        histograms=_histograms(signals.histograms),
     )
+
+
+def _probe(frame: pd.DataFrame) -> pd.DataFrame:
+    """With as many metrics of each layer as winit measures."""
+    layers = frame[frame["metric"] == "pre_mean_square"]
+    names = ("act_mean_square", "act_variance", "dead_fraction", "distinct_units", "gradient_rank", "pre_mean")
+    return pd.concat([frame, *(layers.assign(metric=name, value=0.5) for name in names)], ignore_index=True)
+
+
+def _histograms(frame: pd.DataFrame) -> pd.DataFrame:
+    """With the quantities that have no figure."""
+    weights = frame[frame["quantity"] == "weight"]
+    others = [weights.assign(quantity=name) for name in ("gradient", "bias")]
+    return pd.concat([frame, *others], ignore_index=True)
 
 
 def _curves(keys: pd.DataFrame, trials: pd.DataFrame, steps: np.ndarray, draw: np.random.Generator) -> pd.DataFrame:

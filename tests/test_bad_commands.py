@@ -22,8 +22,8 @@ SETTINGS = {
     "schemes.5=ones": "-s schemes.5=ones: '5' is not a position in a list of 2; the first is 0",
     "schemes.-1=ones": "-s schemes.-1=ones: '-1' is not a position in a list of 2; the first is 0",
     "schemes.²=ones": "-s schemes.²=ones: '²' is not a position in a list of 2",
-    "schemes.0.gain=2": "-s schemes.0.gain=2: schemes.0.gain: kaiming_normal has no option 'gain'; did you mean 'fan'? "
-    "(known: a, mode, nonlinearity, scheme, fan",
+    "schemes.0.gain=2": "-s schemes.0.gain=2: schemes.0.gain: kaiming_normal has no option 'gain'; did you mean "
+    "'nonlinearity'? (known: a, mode, nonlinearity, scheme, fan",
     "model.depth.x=3": "-s model.depth.x=3: model.depth is 1 and has no keys of its own; the key must lead",
     "name.x=3": "-s name.x=3: name is small and has no keys of its own",
     "nope.x=3": "-s nope.x=3: nope: unknown key 'nope'; did you mean 'ignore'? (known: name",

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("no_sets")  # an empty working directory
 
 
 FAULTS: list[tuple[dict[str, Any], str]] = [
-    ({"model": "resnet"}, "model.name: unknown model 'resnet'; known: mlp, cnn, lstm, gru, rnn"),
+    ({"model": "vgg"}, "model.name: unknown model 'vgg'; known: mlp, cnn, lstm, gru, rnn"),
     ({"model": "lsmt"}, "model.name: unknown model 'lsmt'; did you mean 'lstm'?"),
     ({"model": 5}, "model: expected a name or a mapping with name:, got 5; known: mlp"),
     ({"model": MODEL | {"widht": 3}}, "model.widht: unknown key 'widht'; did you mean 'width'? (known: width, depth"),
@@ -33,10 +33,13 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"schemes": ["kaiming_norml"]}, "unknown scheme 'kaiming_norml'; did you mean 'kaiming_normal'? (known: pytorch"),
     ({"schemes": [3]}, "schemes.0: expected the name of a scheme, or a mapping with scheme: or rules:, got 3"),
     ({"schemes": [{"label": "x"}]}, "schemes.0: 'scheme' is required; known: pytorch_default"),
-    ({"schemes": ["zeros", "zeros"]}, "schemes.1: label 'zeros' is used twice; give one of them another label:"),
+    (
+        {"schemes": ["zeros", "zeros"]},
+        "schemes.1: label 'zeros' is used twice; give one of them another, e.g. label",
+    ),
     (
         {"schemes": [{"scheme": "zeros", "label": "A b"}, {"scheme": "ones", "label": "a-b"}]},
-        "schemes.1: label 'a-b' and 'A b' share one file name; give one of them another label:",
+        "schemes.1: label 'a-b' and 'A b' share one file name; give one of them another, e.g. label: a-b 2",
     ),
     ({"schemes": [{"scheme": "zeros", "label": "../x"}]}, "schemes.0.label: a label must be text of at most 64"),
     ({"schemes": [{"scheme": "zeros", "label": 5}]}, "that begins with a letter or digit, got 5"),

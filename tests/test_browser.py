@@ -57,6 +57,28 @@ def column(page: Any, anchor: str, place: int) -> list[str]:
     return [text.strip() for text in cells.all_text_contents()]
 
 
+CUT = """
+() => [...document.querySelectorAll("#ranking .scroll")].map((box) => ({
+  beyond: box.scrollWidth - box.clientWidth, hint: getComputedStyle(box).backgroundImage.includes("gradient"),
+  focusable: box.tabIndex === 0 && box.getAttribute("role") === "group"}))
+"""
+
+
+@pytest.mark.parametrize("width", [390, 800, 1200, 1280, 1440])
+def test_what_a_table_has_beyond_its_edge_is_hinted_at_and_reached_by_keys(opened: Open, width: int):
+    page = opened(viewport={"width": width, "height": 900}).page
+    (ranking,) = page.evaluate(CUT)
+    assert ranking["hint"] and ranking["focusable"]
+    assert (ranking["beyond"] > 0) == (width < 1200), "from 1200 pixels on nothing is cut off"
+    box = page.locator("#ranking .scroll")
+    box.focus()
+    box.evaluate("(node) => (node.scrollLeft = node.scrollWidth)")
+    why = page.locator("#ranking tbody tr >> nth=0").locator("td.why")
+    assert why.bounding_box()["x"] + why.bounding_box()["width"] <= width
+    page.emulate_media(media="print")
+    assert not page.evaluate(CUT)[0]["hint"]
+
+
 def test_tables_sort_by_mouse_and_by_keys(opened: Open):
     page = opened().page
     head = page.locator("#trials thead th").nth(2)

@@ -182,6 +182,18 @@ def test_list_runs_newest_first() -> None:
     assert found[0]["trials"] == "1 ok"
 
 
+def test_names_of_runs_are_never_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "a-name-that-leaves-little-room-beside-it-and-goes-on"
+    winit("run", "c.yaml", "-s", f"name={name}", "-s", "schemes=[zeros]", "-s", "seeds=1")
+    (row,) = winit_json("list", "runs")
+    for columns in (300, 80, 40):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        said = winit("list", "runs").stdout
+        assert row["run"] in said
+        assert ("started" in said) == (columns == 300) == (row["started"][:10] in said)
+    assert max(map(len, said.splitlines())) <= len(row["run"]) + 1, "nothing else has room"
+
+
 def test_list_runs_without_any() -> None:
     result = winit("list", "runs")
     assert result.exit_code == 0

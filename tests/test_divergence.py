@@ -14,8 +14,7 @@ from winit_cli.engine.tape import Tape
 
 
 @pytest.mark.parametrize("engine", ["serial", "stacked"])
-@pytest.mark.parametrize("lr", [1e30, 5.0, 2.0])
-@pytest.mark.parametrize("test_every", [1, 4, 60])
+@pytest.mark.parametrize(("lr", "test_every"), [(1e30, 60), (5.0, 1), (5.0, 60), (2.0, 4), (2.0, 60)])
 def test_a_trial_diverges_at_the_exact_first_step(lr: float, test_every: int, engine: str, tmp_path: Path) -> None:
     settings = (
         *("model={name: mlp, depth: 2, width: 6, activation: linear}", "schemes=[xavier_normal]"),

@@ -15,7 +15,6 @@ from zoo import CASES, IDS
 from winit_cli.errors import UsageError
 from winit_cli.explain.general import layer_facts, scheme_facts
 from winit_cli.explain.layers import KINDS
-from winit_cli.jsonable import jsonable
 from winit_cli.schemes import SCHEMES
 from winit_cli.theory.moments import fans
 
@@ -31,7 +30,20 @@ LAYERS = [
     ),
     *("conv3d:4x6x3", "lstm:7x11", "gru:7x11", "rnn:7x11", "embedding:50x8"),
 ]
-GENERAL = ["name", "aliases", "family", "summary", "formula", "keeps", "paper", "torch", "fills", "options", "pitfalls"]
+GENERAL = [
+    "name",
+    "aliases",
+    "family",
+    "caution",
+    "summary",
+    "formula",
+    "keeps",
+    "paper",
+    "torch",
+    "fills",
+    "options",
+    "pitfalls",
+]
 MATHS = {"sqrt": math.sqrt, "max": max}
 
 
@@ -75,8 +87,16 @@ def test_a_scheme_in_general(name: str) -> None:
 def test_numbers_of_every_scheme_and_layer(name: str, options: dict[str, Any]) -> None:
     for layer in layers_of(name, **options):
         found = explained(name, layer, **options)
-        assert list(found)[: len(GENERAL) + 5] == [*GENERAL, "activation", "layer", "parameters", "code", "signal"]
-        assert json.loads(json.dumps(jsonable(found))) == found, "numbers are numbers"
+        assert list(found)[: len(GENERAL) + 6] == [
+            *GENERAL,
+            "activation",
+            "layer",
+            "taken_for",
+            "parameters",
+            "code",
+            "signal",
+        ]
+        assert json.loads(json.dumps(found)) == found, "numbers are numbers, and none is NaN"
         assert found["signal"]["sentence"]
         for parameter in found["parameters"]:
             _check(parameter, layer)
@@ -95,6 +115,11 @@ def _check(p: dict[str, Any], layer: str) -> None:
         assert p["fan_size"] == p[p["fan"]]
     if p["std"] == 0:
         assert p["in_numbers"] == f"every value is {p['mean']:g}"
+        return
+    if p["is_in_parts"]:
+        squares = [gate["std"] ** 2 + gate["mean"] ** 2 for gate in p["gates"].values()]
+        assert p["std"] ** 2 + p["mean"] ** 2 == pytest.approx(sum(squares) / len(squares))
+        assert sorted(re.findall(r"\b([a-z])(?=[,:])", p["in_numbers"])) == sorted(p["gates"])
         return
     for equation in re.split(r", (?=std|mean|bound)", p["in_numbers"].removesuffix(", whatever the layer's size")):
         what, *parts, value = equation.split(" = ")
@@ -278,3 +303,24 @@ def test_states_and_what_a_scheme_does_to_them() -> None:
     assert "a cell forgets half in every step" in explained("orthogonal", "lstm:7x64")["signal"]["sentence"]
     assert "gates decide" in explained("orthogonal", "gru:7x64")["signal"]["sentence"]
     assert "the mean of weight_hh_l0 is not 0" in explained("eye", "rnn:7x64")["signal"]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("name", "taken_for", "std"),
+    [
+        ("mup", "", math.sqrt(2 / 64)),
+        ("kaiming_normal", "", math.sqrt(2 / 64)),
+        ("bias_prior", "the head of its model", 1 / math.sqrt(3 * 64)),
+        ("fixup", "the first of two layers in one of 8 residual branches", math.sqrt(2 / 64) * 8**-0.5),
+    ],
+)
+def test_a_layer_stands_where_the_scheme_has_something_to_fill(name: str, taken_for: str, std: float) -> None:
+    found = explained(name, "linear:64x64")
+    assert found["taken_for"] == taken_for
+    assert found["parameters"][0]["std"] == pytest.approx(std)
+
+
+def test_what_training_data_decides_is_said_so() -> None:
+    found = explained("lsuv", "linear:64x64")
+    assert found["parameters"][0]["in_numbers"] == "none: training data decides"
+    assert "# then on training data: w.div_(layer(x).std())" in found["code"]

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from test_explain import LAYERS, explained, layers_of
 from torch import Generator, Tensor, nn
-from zoo import BY_PLACE, CASES, IDS, fill, seeded
+from zoo import CASES, IDS, fill, recipe_of, seeded
 
 from winit_cli.explain.layers import layer_of
+from winit_cli.explain.parameters import PLACES
 from winit_cli.rng import DrawFrom, generator
 from winit_cli.schemes import SCHEMES
+from winit_cli.schemes.apply import assign
+from winit_cli.schemes.slots import slots
 
-ANYWHERE = [(name, options) for name, options in CASES if name not in BY_PLACE]
+NO_CODE = ("pytorch_default", "as_built")  # which the layer itself does
 
 
 def made(layer: str) -> nn.Module:
@@ -26,16 +30,27 @@ def made(layer: str) -> nn.Module:
 
 
 def contents(module: nn.Module) -> dict[str, bytes]:
-    return {name: p.detach().numpy().tobytes() for name, p in module.named_parameters()}
+    return {name: (p.detach() + 0.0).numpy().tobytes() for name, p in module.named_parameters()}  # -0.0 is 0.0
 
 
-@pytest.mark.parametrize(("name", "options"), ANYWHERE, ids=[IDS[CASES.index(case)] for case in ANYWHERE])
+def filled_by_winit(layer: str, name: str, options: dict[str, Any]) -> nn.Module:
+    """The layer in the place that winit explain gives it, each parameter from the generator of its own name."""
+    module = made(layer)
+    for one in assign([replace(slot, places=PLACES) for slot in slots(module)], recipe_of(name, **options)):
+        source = generator(3, "init", one.slot.name)
+        for block in one.slot.views() if one.use.scheme not in NO_CODE else ():
+            with torch.no_grad():
+                SCHEMES[one.use.scheme].fill(block, source, **one.use.arguments)
+    return module
+
+
+@pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
 def test_calls_fill_every_layer_as_winit_does(name: str, options: dict[str, Any]) -> None:
     for layer in layers_of(name, **options):
-        ours, theirs = made(layer), made(layer)
-        fill(ours, name, seed=3, **options)
+        ours, theirs = filled_by_winit(layer, name, options), made(layer)
         for parameter in explained(name, layer, **options)["parameters"]:
             param, call = parameter["param"], parameter["torch"]
+            assert (call is None) is (parameter["scheme"] in NO_CODE), (layer, param)
             if call is not None:
                 with seeded(3, "init", param):
                     exec(call, {"nn": nn, "torch": torch, "math": math, "layer": theirs})
@@ -82,10 +97,12 @@ def test_the_default_is_kaiming_uniform_with_a_of_sqrt_5() -> None:
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
 def test_the_whole_code_runs_and_leaves_what_it_fills_in_the_layer(name: str, options: dict[str, Any]) -> None:
-    for layer in {"linear:30x20", "conv:8x16x3,groups=4", "lstm:7x11"}.intersection(layers_of(name, **options)):
+    for layer in layers_of(name, **options):
         names: dict[str, Any] = {}
+        code = explained(name, layer, **options)["code"]
+        assert [line for line in code.splitlines() if line.startswith("#")] == [], "words in place of code"
         with seeded("code"):
-            exec(explained(name, layer, **options)["code"], names)
+            exec(code, names)
         values = torch.cat([p.detach().flatten() for p in names["layer"].parameters()])
         assert torch.isfinite(values).all()
         assert all(p.requires_grad for p in names["layer"].parameters())

@@ -65,6 +65,7 @@ BEYOND_TORCH += (
     "chrono",
     "identity_recurrent",
     "bias_prior",
+    "mup",
 )
 WRITTEN = [(name, options) for name, options in CASES if name not in ("as_built", *BEYOND_TORCH)]
 

@@ -19,6 +19,7 @@ from winit_cli.config.vary import MAX_VARIANTS
 from winit_cli.plots.style import literal, short
 
 pytestmark = pytest.mark.usefixtures("no_sets")  # an empty working directory
+of_the_run = pytest.mark.xdist_group("hostile names")  # where the run is made
 
 PARTS = ["[red]x[/red]", "<script>alert(1)</script>", "=cmd()", "$x_{$", "\x1b[31mred", "@层\u202e:bomb:"]
 NET = f"""
@@ -143,7 +144,7 @@ class TestNames:
     def test_a_run_and_its_exports_stay_where_they_belong(self) -> None:
         write(Path("c.yaml"), schemes=[{"scheme": "zeros", "label": "a.. ,b=.."}, "kaiming_normal"], name="x..")
         assert winit("run", "c.yaml", "--quiet").exit_code == 0
-        assert winit("report").exit_code == 0
+        assert winit("report", "--format", "md").exit_code == 0
         for form in ("python", "safetensors"):
             extra = ["--seed", 0] if form == "safetensors" else []
             assert winit("export", "x", "--to", form, "--label", "a.. ,b=..", *extra).exit_code == 0
@@ -183,6 +184,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 SHOWN = [*PARTS[:4], "\\x1b[31mred", "@层\\u202e:bomb:"]
 
 
+@of_the_run
 class TestNamesOfParameters:
     def test_in_the_page(self, run: Path) -> None:
         text = (run / "report.html").read_text(encoding="utf-8")
@@ -243,6 +245,7 @@ def test_texts_of_figures() -> None:
     assert short(["$a$", "b"]) == {"$a$": r"\$a\$", "b": "b"}
 
 
+@of_the_run
 class TestTerminal:
     """Names of directories can hold anything."""
 
@@ -257,14 +260,13 @@ class TestTerminal:
         (home / name / "run.sqlite").write_bytes((run / "run.sqlite").read_bytes())
         return name
 
-    @pytest.mark.parametrize(
-        "arguments", [["list", "runs"], ["report"], ["report", "--json"], ["list", "runs", "--json"]]
-    )
-    def test_control_characters_are_shown(self, renamed: str, arguments: list[str]) -> None:
-        result = winit(*arguments, *(["--results", Path.cwd() / "other"]))
+    @pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
+    @pytest.mark.parametrize("arguments", [["list", "runs"], ["report", "--format", "md"]], ids=" ".join)
+    def test_control_characters_are_shown(self, renamed: str, arguments: list[str], form: list[str]) -> None:
+        result = winit(*arguments, *form, "--results", Path.cwd() / "other")
         assert result.exit_code == 0, result.stderr
         assert all(letter.isprintable() or letter == "\n" for letter in result.stdout + result.stderr)
-        said = json.dumps(json.loads(result.stdout), ensure_ascii=False) if "--json" in arguments else result.stdout
+        said = json.dumps(json.loads(result.stdout), ensure_ascii=False) if form else result.stdout
         assert "[red]x[bold] :bomb: " in said
-        escapes = json.dumps(renamed)[-20:-1] if "--json" in arguments else "\\x1b[31m\\u202e\\x9b"
+        escapes = json.dumps(renamed)[-20:-1] if form else "\\x1b[31m\\u202e\\x9b"
         assert escapes in result.stdout

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("kill")
 TESTS = Path(__file__).parent
 RECALL = "data={name: recall, lag: 4, symbols: 3, train_size: 40, test_size: 20}"
 IMAGES = "data={name: digits, train_size: 60, test_size: 30}"
@@ -21,8 +22,8 @@ MODELS = {
     "lstm": ["model={name: lstm, hidden: 6}", RECALL],
 }
 TRAINED = {
-    "sgd": "train={lr: 0.1, batch_size: 8, steps: 100, momentum: 0.9}",
-    "adam": "train={lr: 0.01, batch_size: 8, steps: 100, optimizer: adam}",
+    "sgd": "train={lr: 0.1, batch_size: 8, steps: 50, momentum: 0.9}",
+    "adam": "train={lr: 0.01, batch_size: 8, steps: 50, optimizer: adam}",
 }
 CASES = {f"{model} {train}": ["engine=serial", *MODELS[model], TRAINED[train]] for model in MODELS for train in TRAINED}
 ONE_DIVERGES = (
@@ -47,7 +48,7 @@ from winit_cli import stopping
 
 stopping.COST = 0  # a checkpoint at every update, however long the last one took
 
-ALWAYS = ("checkpoint_seconds=1e-9", "measure.every=10", "measure.test_every=50")
+ALWAYS = ("checkpoint_seconds=1e-9", "measure.every=5", "measure.test_every=25")
 
 def attempt(folder, settings, fatal):
     # the status of a child that runs this, killed at its `fatal`-th call; the calls that took the first and the last
@@ -103,7 +104,7 @@ for line in sys.stdin:
         results = folder / str(rounds)
         rounds += 1
         for _ in range(100):  # kills until a child gets through
-            span = (first, last) if kills % 2 else (1, calls)  # every other one while it trains
+            span = (first, last) if kills % 3 else (1, calls)  # two of three while it trains
             code, _ = attempt(results, settings, random.randint(*span) if kills < wanted else 0)
             if code == 0:
                 break

@@ -17,6 +17,8 @@ PACKAGE = Path(winit_cli.__file__).parent
 # what each part of the package may import; parts that do not list each other never meet
 BELOW: dict[str, set[str]] = {
     "errors": set(),
+    "criteria": set(),
+    "numerals": set(),
     "visible": set(),
     "jsonable": set(),
     "rng": set(),
@@ -41,10 +43,10 @@ BELOW["setting"] = {*BELOW["config"], "config", "rehearsal"}
 BELOW["plan"] = {*BELOW["setting"], "setting"}
 BELOW["resolved"] = {*BELOW["plan"], "plan"}
 BELOW["engine"] = {*BELOW["plan"], "plan", "sizes"}
-BELOW["probe"] = {*BELOW["engine"], "engine"}
-BELOW["findings"] = {*BELOW["claims"], "claims", "jsonable", *BELOW["theory"], "theory"}
+BELOW["probe"] = {*BELOW["engine"], "engine", "criteria"}
+BELOW["findings"] = {*BELOW["claims"], "claims", "jsonable", *BELOW["theory"], "theory", "criteria"}
 BELOW["lint"] = {*BELOW["probe"], "probe", *BELOW["findings"], "findings", "resolved"}
-BELOW["plots"] = {*BELOW["stats"], "stats", *BELOW["theory"], "theory", "visible"}
+BELOW["plots"] = {*BELOW["stats"], "stats", *BELOW["theory"], "theory", "visible", "criteria", "numerals"}
 BELOW["report"] = {*BELOW["plots"], "plots", "findings", "jsonable"}
 BELOW["stopping"] = {"errors"}
 BELOW["workers"] = {"errors", "foreign", "stopping"}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,11 +15,15 @@ import yaml
 from commands import refused, refused_with, runs, winit, winit_json, write
 from linted import IMAGES, LSTM, MLP, SEQUENCES, checked, fitting
 from own import write_files
+from torch import nn
 from zoo import CASES
 
+import winit_cli
 from winit_cli.cli.sources import packaged
 from winit_cli.config.ignore import LintName
+from winit_cli.errors import ConfigError
 from winit_cli.lint import LINTS
+from winit_cli.lint.rules import RULES
 
 BAD = ["zeros", {"scheme": "constant", "label": "c", "val": 0.5}, {"scheme": "normal", "label": "tiny", "std": 0.0001}]
 MEANT = {"rule": "identical-units", "label": ["zeros", "c"], "reason": "to see it"}
@@ -181,7 +188,7 @@ def _csv(value: Any) -> str:
 
 
 def test_the_rules_are_listed_and_known_by_name() -> None:
-    assert tuple(LINTS) == get_args(LintName)
+    assert tuple(LINTS) == get_args(LintName) == tuple(RULES)
     listed = winit_json("list", "lints")
     assert [row["name"] for row in listed] == list(LINTS)
     readme = (Path(__file__).parent.parent / "README.md").read_text()
@@ -229,3 +236,52 @@ def test_a_users_own_model_and_rows_are_looked_at() -> None:
 def test_a_fault_is_still_an_error_with_strict() -> None:
     write(Path("c.yaml"), schemes=["zeroes"])
     assert "did you mean 'zeros'?" in refused("check", "c.yaml", "--strict")
+
+
+def broken(study: object) -> Iterator[Any]:
+    yield from ()
+    raise ValueError("a rule\nof two lines")
+
+
+def test_a_rule_that_raises_an_error_stops_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(Path("c.yaml"), schemes=BAD, seeds=2)
+    monkeypatch.setitem(RULES, "std-too-small", broken)
+    said = "lint std-too-small failed: ValueError: a rule of two lines"
+    run = winit("run", "c.yaml", "--quiet")
+    assert run.exit_code == 0 and run.stderr.splitlines()[0] == said
+    checked = winit("check", "c.yaml", "--json")
+    assert checked.exit_code == 1 and checked.stderr.splitlines() == [said]
+    document = json.loads(checked.stdout)
+    assert document["failed"] == [said] and "identical-units" in {one["rule"] for one in document["findings"]}
+
+
+def test_rules_are_listed_without_torch() -> None:
+    """In a process of its own, as torch is here already."""
+    code = "from winit_cli.cli import main; import sys; sys.argv = ['winit', 'list', 'lints']\n"
+    code += "try: main()\nexcept SystemExit: pass\nsys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_width_that_is_written_is_not_called_a_default() -> None:
+    write(Path("c.yaml"), schemes=[{"scheme": "normal", "std": 1, "label": "written"}, "normal"])
+    said = winit("check", "c.yaml").stderr
+    assert "normal: torch's N(0, 1)" in said and "written" not in said
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("looks_linear", "looks_linear: it is for nets with activation: crelu, not 'relu'"),
+        ({"scheme": "kaiming_normal", "gain": "auto"}, "no option 'gain'; did you mean 'nonlinearity'?"),
+        ({"scheme": "xavier_normal", "nonlinearity": "relu"}, "no option 'nonlinearity'; did you mean 'gain'?"),
+    ],
+    ids=str,
+)
+def test_what_is_refused_names_the_option_that_is_meant(entry: Any, said: str) -> None:
+    write(Path("c.yaml"), schemes=[entry])
+    assert said in refused("check", "c.yaml")
+
+
+def test_an_activation_is_named_that_the_scheme_takes() -> None:
+    with pytest.raises(ConfigError, match=r"name it, e\.g\. activation: crelu"):
+        winit_cli.init(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), "looks_linear")

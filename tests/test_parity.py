@@ -53,7 +53,7 @@ TRAINED = {
     "adamw": "train={lr: [0.01, 0.02], batch_size: 8, steps: 4, optimizer: adamw, warmup: 2}",
     "rmsprop": "train={lr: [0.001, 0.002], batch_size: 8, steps: 4, optimizer: rmsprop, momentum: 0.5}",
 }
-SCHEMES = "schemes=[pytorch_default, kaiming_normal, xavier_uniform, orthogonal, zeros, ones]"
+SCHEMES = "schemes=[pytorch_default, kaiming_normal, zeros, ones]"
 NO_ONES = SCHEMES.replace(", ones", "")  # of features that are equal a norm leaves rounding alone
 DIVERGES = "schemes=[kaiming_normal, {scheme: constant, label: huge, val: 1.0e+30}, xavier_normal]"
 DOUBLE, SINGLE = 1e-6, 2e-5  # relative
@@ -62,7 +62,8 @@ EQUAL = ("zeros", "ones")  # rounding alone decides on which side of relu's kink
 KINK = 1e-8
 PICTURES = 2e-5  # absolute
 
-Found = dict[str, list[Started | Chunk | Finished]]
+Records = list[Started | Chunk | Finished]
+Found = dict[str, Records]
 
 
 def stacked(plan: Plan, trials: Sequence[Trial], **more: Any) -> Found:
@@ -74,7 +75,7 @@ def stacked(plan: Plan, trials: Sequence[Trial], **more: Any) -> Found:
     return found
 
 
-def numbers(records: list[Started | Chunk | Finished]) -> dict[str, float]:
+def numbers(records: Records) -> dict[str, float]:
     """Everything that was measured, by what and when."""
     found: dict[str, float] = {}
     for record in records:
@@ -103,12 +104,11 @@ def _every_pair() -> Iterator[Any]:
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("batched", [False, True], ids=["looped", "batched"])
 @pytest.mark.parametrize(("model", "train"), list(_every_pair()))
-def test_stacked_equals_serial(model: str, train: str, batched: bool) -> None:
+def test_stacked_equals_serial(model: str, train: str) -> None:
     schemes = NO_ONES if model.startswith("transformer") else SCHEMES
     plan = plan_of("engine=stacked", schemes, TRAINED[train], *MODELS[model])
-    check_parity(in_double(plan), DOUBLE, batched=batched)
+    check_parity(in_double(plan), DOUBLE, batched=None)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -116,7 +116,7 @@ def test_stacked_equals_serial_in_single_precision(model: str) -> None:
     """With sgd; adaptive optimizers make whole updates of a gradient that is nothing but rounding, as does a norm over
     channels or features that are equal but for rounding (``ones``)."""
     schemes = NO_ONES if model.startswith(("cnn layer norm", "transformer")) else SCHEMES
-    check_parity(plan_of("engine=stacked", schemes, TRAINED["sgd"], *MODELS[model]), SINGLE, batched=False)
+    check_parity(plan_of("engine=stacked", schemes, TRAINED["sgd"], *MODELS[model]), SINGLE)
 
 
 def in_double(plan: Plan) -> Plan:
@@ -132,22 +132,31 @@ def part_in_double(part: Part | None) -> Part | None:
     return Part(part.x.double(), part.y.double() if part.y.is_floating_point() else part.y)
 
 
-def check_parity(plan: Plan, rounding: float, *, batched: bool) -> None:
-    """Every trial by itself, against all of them as one stack."""
+def check_parity(plan: Plan, rounding: float, *, batched: bool | None = False) -> None:
+    """Trials by themselves against all of them as one stack: every label at every rate, at each seed in turn.
+
+    The stack is trained looped or ``batched``, or both, one after the other, if that is ``None``.
+    """
     trials = sorted(plan.trials, key=lambda trial: trial.lr)
-    found = stacked(plan, trials, batched=batched)
+    labels, seeds = (list(dict.fromkeys(getattr(trial, name) for trial in trials)) for name in ("label", "seed"))
+    stacks = [stacked(plan, trials, batched=way) for way in ((False, True) if batched is None else (batched,))]
     for trial in trials:
-        wanted = list(train_trial(trial, plan.settings[0].dataset))
-        got = found[trial.key]
-        assert [type(record) for record in got] == [type(record) for record in wanted]
-        assert isinstance(wanted[0], Started) and isinstance(got[0], Started)
-        assert got[0].init_hash == wanted[0].init_hash
-        assert isinstance(wanted[-1], Finished) and isinstance(got[-1], Finished)
-        assert got[-1].diverged_step == wanted[-1].diverged_step
-        noise = max(NOISE[rounding], KINK if trial.label in EQUAL else 0)
-        assert numbers(got) == pytest.approx(numbers(wanted), rel=rounding, abs=noise)
-        assert np.array_equal(got[0].units, wanted[0].units)
-        assert got[-1].units == pytest.approx(wanted[-1].units, rel=SINGLE, abs=PICTURES)
+        if trial.seed == seeds[labels.index(trial.label) % len(seeds)]:
+            wanted = list(train_trial(trial, plan.settings[0].dataset))
+            for found in stacks:
+                _check_equal(trial, found[trial.key], wanted, rounding)
+
+
+def _check_equal(trial: Trial, got: Records, wanted: Records, rounding: float) -> None:
+    assert [type(record) for record in got] == [type(record) for record in wanted]
+    assert isinstance(wanted[0], Started) and isinstance(got[0], Started)
+    assert got[0].init_hash == wanted[0].init_hash
+    assert isinstance(wanted[-1], Finished) and isinstance(got[-1], Finished)
+    assert got[-1].diverged_step == wanted[-1].diverged_step
+    noise = max(NOISE[rounding], KINK if trial.label in EQUAL else 0)
+    assert numbers(got) == pytest.approx(numbers(wanted), rel=rounding, abs=noise)
+    assert np.array_equal(got[0].units, wanted[0].units)
+    assert got[-1].units == pytest.approx(wanted[-1].units, rel=SINGLE, abs=PICTURES)
 
 
 def test_a_stack_may_have_any_neighbours() -> None:
@@ -173,7 +182,7 @@ def test_a_trial_that_diverges_touches_no_other() -> None:
 def test_two_stacked_runs_are_equal_to_the_byte(tmp_path: Path) -> None:
     first = run_of(tmp_path / "a", SCHEMES, "engine=stacked", "seeds=4")
     assert bytes_of(run_of(tmp_path / "b", SCHEMES, "engine=stacked", "seeds=4")) == bytes_of(first)
-    assert len(rows(first, "trials", status="ok")) == 24
+    assert len(rows(first, "trials", status="ok")) == 16
 
 
 def test_a_model_without_a_stacked_form_is_trained_serially_and_says_so() -> None:
@@ -200,7 +209,7 @@ def test_trials_are_divided_evenly_within_the_budget(workers: int) -> None:
     trials = plan_of("engine=stacked", SCHEMES, "seeds=5", "train.lr=[0.1, 0.2]").trials
     for memory in (1, 10**5, 10**9):
         stacks = divide(trials, range(len(trials)), memory, workers)
-        assert sorted(position for stack in stacks for position in stack) == list(range(60))
+        assert sorted(position for stack in stacks for position in stack) == list(range(40))
         sizes = [len(stack) for stack in stacks]
         assert max(sizes) - min(sizes) <= 1 and (memory > 1 or max(sizes) == 1)
         for stack in stacks:

@@ -40,7 +40,7 @@ def _plan(activation: str, norm: str, train: str, *more: str) -> Plan:
 @pytest.mark.parametrize("norm", NORMS)
 def test_crelu_nets_agree(norm: str, train: str) -> None:
     schemes = CRELU.replace(", ones", "") if norm == "layer" else CRELU
-    check_parity(_plan("crelu", norm, train, schemes), DOUBLE, batched=False)
+    check_parity(_plan("crelu", norm, train, schemes), DOUBLE)
 
 
 @pytest.mark.usefixtures("double")
@@ -59,7 +59,7 @@ def test_a_layer_norm_over_equal_units_leaves_nothing_but_rounding() -> None:
 @pytest.mark.parametrize("train", TRAINED)
 @pytest.mark.parametrize("norm", NORMS)
 def test_sine_nets_agree_in_small_steps(norm: str, train: str) -> None:
-    check_parity(_plan("sine", norm, train, SINE, *SMALL_STEPS), DOUBLE, batched=False)
+    check_parity(_plan("sine", norm, train, SINE, *SMALL_STEPS), DOUBLE)
 
 
 @pytest.mark.usefixtures("double")

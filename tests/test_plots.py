@@ -1,6 +1,8 @@
 """Every figure, over runs that stress it: the tests run over each row of PLOTS."""
 
 import dataclasses
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,7 @@ RUNS = {
     "diverged": {"labels": ["ones"], "seeds": 2},
     "zeros": {"labels": ["zeros"]},
 }
+MANY = {"labels": [f"scheme_{index}" for index in range(45)], "seeds": 1, "layers": 2, "length": 5}
 SOMETIMES = {"final_metric_leaders"}  # drawn only where leaders crowd in a corner
 OF_PROBES = {plot.name for plot in SIGNAL_PLOTS}  # tested with runs of their own
 every_plot = pytest.mark.parametrize(
@@ -37,8 +40,9 @@ every_plot = pytest.mark.parametrize(
 )
 
 
+@cache
 def run_of(name: str) -> RunFrames:
-    return crowded() if name == "crowded" else make_run(Path("run"), **RUNS[name])
+    return crowded() if name == "crowded" else make_run(Path("run"), **(MANY if name == "many" else RUNS[name]))
 
 
 def crowded() -> RunFrames:
@@ -71,7 +75,7 @@ def test_a_figure_can_be_laid_out(plot, name):
 
 @every_plot
 def test_more_than_forty_labels_do_not_crash(plot):
-    figure = plot.draw(make_run(Path("run"), [f"scheme_{index}" for index in range(45)], seeds=1, layers=2, length=5))
+    figure = plot.draw(run_of("many"))
     assert figure is not None or plot.name in SOMETIMES
     if figure is not None:
         figure.draw_without_rendering()
@@ -87,8 +91,8 @@ def test_nothing_measured_is_no_figure(plot):
 
 @every_plot
 def test_the_same_run_gives_the_same_bytes(plot):
+    first, second = (plot.draw(run_of("crowded")) for _ in range(2))
     for kind in ("png", "svg"):
-        first, second = (plot.draw(run_of("crowded")) for _ in range(2))
         assert encode(first, kind) == encode(second, kind)
 
 
@@ -115,6 +119,25 @@ def test_one_explosion_does_not_flatten_the_others():
     run = run_of("small")
     for ax in figure_of("loss", run).axes:
         assert ax.get_ylim()[1] <= 11 * run.data["constant_loss"]
+
+
+def test_how_low_a_trial_came_before_it_diverged_is_seen():
+    run = make_run(Path("run"), ["kaiming_normal", "normal"], seeds=3)
+    low = run.curves["trial"].str.startswith("normal/0.05/0") & (run.curves["step"] == 10)
+    dived = dataclasses.replace(run, curves=run.curves.assign(loss=run.curves["loss"].mask(low, 0.001)))
+    for ax in figure_of("loss", dived).axes:
+        bottom, top = ax.get_ylim()
+        assert bottom < 0.001 and top < 40
+
+
+def test_logarithmic_axes_have_finer_ticks_between_those_that_are_named():
+    run = make_run(Path("run"), ["kaiming_normal", "zeros"])
+    steep = dataclasses.replace(run, curves=run.curves.assign(loss=np.geomspace(2, 0.004, len(run.curves))))
+    for ax in (*figure_of("loss", steep).axes, *figure_of("gradients_by_layer", make_run(Path("run"), TWELVE)).axes):
+        low, high = ax.get_ylim()
+        finer = [place for place in ax.yaxis.get_minorticklocs() if low <= place <= high]
+        assert ax.get_yscale() == "log" and len(finer) > len(ax.get_yticks()) / 2
+        assert not any(label.get_text() for label in ax.get_yticklabels(minor=True))
 
 
 def test_a_cross_stands_where_a_trial_diverged():
@@ -180,6 +203,18 @@ def test_each_variant_starts_a_row_of_heat_maps():
     assert [(place.rowspan.start, place.colspan.start) for place in places] == [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]
     titles = [ax.get_title(loc="left") for ax in figure.axes][:5]
     assert titles == ["a@d=1", "b@d=1", "a@d=2", "b@d=2", "c@d=2"]
+
+
+def test_ticks_of_the_colour_bar_do_not_overlap() -> None:
+    run = make_run(Path("run"), ["a", "b"])
+    for low, high in ((0.21, 0.34), (0.1, 0.9), (1e-7, 1e3), (3.0, 3.0)):
+        narrow = run.gradients.assign(grad_norm=np.linspace(low, high, len(run.gradients)))
+        figure = figure_of("gradient_heatmap", dataclasses.replace(run, gradients=narrow))
+        figure.canvas.draw()
+        bar = figure.axes[-1]
+        boxes = [text.get_window_extent() for text in bar.get_yticklabels(which="both") if text.get_text()]
+        boxes.sort(key=lambda box: box.y0)
+        assert boxes and all(below.y1 <= above.y0 for below, above in pairwise(boxes)), (low, high)
 
 
 def test_weights_that_explode_get_a_colour_scale_of_their_own():

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 from frames import TWELVE
 from matplotlib.figure import Figure
 from signal_frames import make_coordinates, make_scan
 from test_plots_signals import overlaps
 
-from winit_cli.plots import coordinate, encode, phase, scan_lines
+from winit_cli.plots import boxes, coordinate, encode, phase, scan_lines
 from winit_cli.plots.scan_axes import edges
 
 SIGMAS = tuple(1 + 0.25 * place for place in range(9))
@@ -54,7 +55,7 @@ def test_colours_are_the_medians_of_the_cells() -> None:
     assert figure is not None
     (mesh,) = figure.axes[1].collections
     table = np.asarray(mesh.get_array()).reshape(3, len(SIGMAS))
-    assert table[0, -1] == 9.0 and table[2, -1] == phase.FAR  # 3^2, and what lies beyond
+    assert table[0, -1] == 9.0 and table[2, -1] == phase.FAR["gradient_ratio"]  # 3^2, and what lies beyond
     (mesh,) = figure.axes[2].collections
     assert np.asarray(mesh.get_array()).reshape(3, -1)[1, 0] == pytest.approx(1 - 0.9**10)
 
@@ -67,7 +68,8 @@ def test_one_axis_is_drawn_as_lines(axes: dict[str, tuple[int, ...]]) -> None:
     figure.draw_without_rendering()
     assert not overlaps(figure)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "zeros", "theory"]
-    assert [ax.get_title(loc="left") for ax in figure.axes] == list(scan_lines.METRICS.values())
+    shown = [scan_lines.METRICS[name] for name in ("pre_mean_square", "gradient_ratio", "correlation")]
+    assert [ax.get_title(loc="left") for ax in figure.axes] == shown
 
 
 def test_nothing_scanned_is_no_figure() -> None:
@@ -112,3 +114,17 @@ def test_a_coordinate_check_has_a_line_for_each_layer_over_the_width() -> None:
 )
 def test_the_same_tables_give_the_same_bytes(draw: Callable[[], Figure]) -> None:
     assert encode(draw(), "svg") == encode(draw(), "svg")
+
+
+def test_equal_slopes_are_told_once_and_equal_values_have_a_width() -> None:
+    rows = [("a", width, 0, 5, "layers.0", 1, 0.5) for width in (8, 16, 32)]
+    frame = pd.DataFrame(rows, columns=["label", "width", "seed", "step", "layer", "depth", "value"])
+    figure = coordinate.figure(frame)
+    assert figure is not None
+    texts = [text.get_text() for ax in figure.axes for text in [*ax.texts, ax.title]]
+    assert "width^0.00" in texts and not any(" to " in text for text in texts)
+    drawn = boxes.plot(
+        [boxes.Box(*np.array([[0.5], [0.5], [9.0]]), (0.0, 1.0), "")], Figure().subplots(), color="k", places=1
+    )
+    (bar,) = drawn.collections[0].get_paths()
+    assert bar.get_extents().width > 0.01

@@ -16,9 +16,11 @@ from signal_frames import make_signals
 
 from winit_cli.plots import encode
 from winit_cli.plots.expected import expected
+from winit_cli.plots.probe_signal import THEORY
 from winit_cli.plots.signal_plots import SIGNAL_PLOTS, SignalPlot
 from winit_cli.plots.signals import Signals
 from winit_cli.plots.style import looks
+from winit_cli.stats.intervals import t_quantile
 
 SIX = ["kaiming_normal", "lecun_normal", "large", "zeros", "pytorch_default", "tanh gain"]
 VARIANTS = [f"{label}@depth={depth}" for depth in (3, 10) for label in SIX[:3]]
@@ -120,13 +122,35 @@ def test_a_label_has_its_colour_in_every_figure() -> None:
         assert faces <= wanted
 
 
-def test_theory_is_dashed_and_named() -> None:
+def test_two_seeds_are_two_lines_and_three_an_interval() -> None:
+    for name in ("probe_signal", "probe_correlation"):
+        two, three = (figure_of(name, make_signals(SIX, seeds=seeds)).axes[0] for seeds in (2, 3))
+        spans = [[len(band.get_paths()) for band in ax.collections] for ax in (two, three)]
+        assert not any(spans[0]) and sum(spans[1]) >= len(SIX) - 1
+        singles = [
+            sum(line.get_linewidth() == 0.6 and line.get_alpha() == 0.8 for line in ax.lines) for ax in (two, three)
+        ]
+        assert singles == [2 * len(SIX), 0]
+        row = next(row for row in SIGNAL_PLOTS if row.name == name)
+        assert "a thin line for each of two seeds" in row.caption
+
+
+def test_no_label_looks_like_theory() -> None:
+    labels = [f"label {index}" for index in range(60)]
+    assert THEORY["linestyle"] not in [look.line for look in looks(labels).values()]
+    ax = figure_of("probe_signal", make_signals(labels[:7])).axes[0]
+    black = [line for line in ax.lines if line.get_color() in ("black", "#000000")]
+    edged = [line for line in black if line.get_path_effects()]
+    assert 0 < len(edged) == len(black) - 1, "the seventh label is black too"
+
+
+def test_theory_is_dotted_and_named() -> None:
     figure = figure_of("probe_signal", make_signals(["kaiming_normal", "lecun_normal"]))
     assert "theory" in [text.get_text() for text in figure.legends[0].get_texts()]
     ax = figure.axes[0]
-    dashed = [line for line in ax.lines if line.get_color() == "black"]
+    dotted = [line for line in ax.lines if line.get_color() == "black"]
     # sigma_w2 = 2 gain, behind relu and on an input of mean square 1: twice the gain, then the gain in every layer
-    assert [list(line.get_ydata()) for line in dashed] == [
+    assert [list(line.get_ydata()) for line in dotted] == [
         pytest.approx([2, 2, 2, 2]),
         pytest.approx([1, 0.5, 0.25, 0.125]),
     ]
@@ -150,11 +174,14 @@ def test_theory_takes_the_activation_of_the_variant() -> None:
 
 
 def test_intervals_stay_above_zero() -> None:
-    signals = make_signals(["kaiming_normal"], seeds=2)
-    spread = signals.probe["seed"].map({0: 1.0, 1: 1000.0})
+    signals = make_signals(["kaiming_normal"], seeds=3)
+    spread = signals.probe["seed"].map({0: 1.0, 1: 1000.0, 2: 1000.0})
     figure = figure_of("probe_signal", dataclasses.replace(signals, probe=signals.probe.assign(value=spread)))
     (band,) = figure.axes[0].collections
-    assert band.get_paths()[0].vertices[:, 1].min() > 0
+    ends = band.get_paths()[0].vertices[:, 1]
+    low, high = figure.axes[0].get_ylim()
+    assert low < ends.min() and ends.max() < high, "the band is whole"
+    assert ends.min() > 0 and ends.max() == pytest.approx(667 + t_quantile(3) * 577 / 3**0.5, rel=1e-2)
 
 
 def test_zeros_lie_on_a_line_of_their_own() -> None:

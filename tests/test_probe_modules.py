@@ -215,7 +215,8 @@ def test_frozen_weights_have_no_gradient() -> None:
     module = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)).requires_grad_(False)
     found = winit.probe(module, X[:, 0, 0])
     assert "grad_norm" not in set(found.table["metric"])
-    assert found.verdict == "healthy"
+    assert found.verdict == "healthy" and "not the cause" not in found.advice
+    assert found.advice.endswith("no parameter trains (requires_grad), so that no gradient was seen")
 
 
 def test_what_it_returns() -> None:
@@ -239,7 +240,9 @@ def test_what_it_returns() -> None:
         (nn.Linear(8, 2), np.zeros((4, 8)), "x is ndarray, expected a tensor"),
         (nn.Linear(8, 2), torch.zeros(0, 8), r"x is a tensor of shape \(0, 8\), expected"),
         (nn.Linear(8, 2), torch.full((4, 8), torch.nan), "not finite"),
-        (nn.Linear(8, 2, bias=False), torch.zeros(4, 8), "x is zero everywhere"),
+        (nn.Linear(8, 2, bias=False), torch.zeros(4, 8), "all 4 examples are zero everywhere"),
+        (nn.Linear(8, 2), torch.ones(4, 8), "all 4 examples are equal, so nothing could be told apart"),
+        (nn.Embedding(5, 2), torch.zeros(4, dtype=torch.long), "all 4 examples are equal"),
         (nn.Flatten(), X, "Flatten called no layer with weights"),
         (nn.LazyLinear(2), X, "has no shape before a first forward pass"),
     ],
@@ -247,3 +250,44 @@ def test_what_it_returns() -> None:
 def test_what_it_refuses(module: Any, x: Any, message: str) -> None:
     with pytest.raises(WinitError, match=message):
         winit.probe(module, x)
+
+
+class Residual(nn.Module):
+    """Branches that begin at zero, as zero-init residual networks have them (Goyal et al. 2017, arXiv:1706.02677)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Linear(8, 8), nn.Linear(8, 3)
+        self.branches = nn.ModuleList(nn.Linear(8, 8) for _ in range(3))
+        for branch in self.branches:
+            winit.init(branch, "zeros")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for branch in self.branches:
+            x = x + branch(x.relu())
+        return self.head(x)
+
+
+def test_a_branch_of_zeros_does_not_stop_the_signal_that_goes_around_it() -> None:
+    module = Residual()
+    found = winit.probe(module, X[:, 0, 0], Y % 3)
+    assert found.table.set_index(["layer", "metric"])["value"]["branches.2", "pre_mean_square"] == 0
+    assert found.verdict == "healthy"
+    winit.init(module.head, "zeros")
+    waiting = winit.probe(module, X[:, 0, 0], Y % 3)
+    assert waiting.verdict == "healthy" and "the head is zero" in waiting.advice
+    winit.init(module.head, "kaiming_normal")
+    winit.init(module.stem, "normal", std=1e-9)
+    assert winit.probe(module, X[:, 0, 0], Y % 3).verdict == "vanishing"
+
+
+def test_sparse_gradients() -> None:
+    module = nn.Sequential(nn.EmbeddingBag(11, 8, sparse=True), nn.Linear(8, 3))
+    module(TOKENS := torch.arange(60).reshape(12, 5) % 11)
+    found = winit.probe(module, TOKENS, torch.arange(12) % 3).table.set_index(["layer", "metric"])["value"]
+    dense = nn.Sequential(nn.EmbeddingBag(11, 8), nn.Linear(8, 3))
+    dense.load_state_dict(module.state_dict())
+    same = winit.probe(dense, TOKENS, torch.arange(12) % 3).table.set_index(["layer", "metric"])["value"]
+    assert found["0.weight", "grad_norm"] == pytest.approx(same["0.weight", "grad_norm"])
+    assert found["0.weight", "grad_norm"] > 0

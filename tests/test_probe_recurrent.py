@@ -131,12 +131,15 @@ def one_unit(recurrent_weight: float) -> Reader:
     return module
 
 
+POSITIVE = 1 + torch.arange(54.0).reshape(6, 9, 1)
+
+
 def test_a_linear_recurrence_multiplies_its_gradient_in_each_step() -> None:
-    found = values(winit.probe(one_unit(0.5), torch.ones(6, 9, 1)))
+    found = values(winit.probe(one_unit(0.5), POSITIVE))
     assert found["grad_norm_lag_8"] == pytest.approx(found["grad_norm_lag_0"] / 256)
     assert found["memory_half_life"] == pytest.approx(1)
-    assert values(winit.probe(one_unit(1.0), torch.ones(6, 9, 1)))["memory_half_life"] == math.inf
-    assert values(winit.probe(one_unit(0.0), torch.ones(6, 9, 1)))["memory_half_life"] == 0
+    assert values(winit.probe(one_unit(1.0), POSITIVE))["memory_half_life"] == math.inf
+    assert values(winit.probe(one_unit(0.0), POSITIVE))["memory_half_life"] == 0
 
 
 def test_the_half_life_of_gates() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from commands import refused, runs, winit, winit_json, write
 
-from winit_cli.cli.layer_table import short
 from winit_cli.cli.ranges import counts, numbers
 from winit_cli.errors import UsageError
+from winit_cli.numerals import short
 
 
 @pytest.fixture(autouse=True)

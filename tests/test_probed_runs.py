@@ -18,7 +18,7 @@ from winit_cli.errors import ConfigError, StorageError
 from winit_cli.findings import Findings
 from winit_cli.findings.foretold import foretold, said
 from winit_cli.findings.signal import signal_theory
-from winit_cli.findings.why import why
+from winit_cli.findings.why import ended, why
 from winit_cli.plan import make_plan
 from winit_cli.probe.trials import trials_to_probe
 from winit_cli.store.frames import read_run
@@ -64,6 +64,8 @@ def test_more_seeds_can_be_measured_of_a_finished_run_and_none(tmp_path: Path) -
     found = Findings(read_run(none.directory))
     assert found.standings["why"].iloc[0].startswith("gradients alike")
     assert found.foretold.empty and said(found.foretold) == ""
+    (told,) = (one for one in verify(none.directory) if "before training" in one.what)
+    assert told.is_whole and told.said == "nothing was measured"
 
 
 def test_many_labels_are_probed_with_fewer_seeds() -> None:
@@ -142,6 +144,38 @@ VERDICT = {"label": "x", "layer": "layers.0", "metric": "", "value": None, "advi
 )
 def test_why_in_words(verdict: str, metric: str, value: float, text: str) -> None:
     assert why(1.0, 1.0, VERDICT | {"verdict": verdict, "metric": metric, "value": value}) == text
+
+
+def test_why_of_what_initialization_does_not_explain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the table where it has room, else below it."""
+    yet = "healthy at start, yet stuck: look at the learning rate or the number of steps"
+    monkeypatch.chdir(tmp_path)
+    config = write(tmp_path / "c.yaml", schemes=["kaiming_normal"], train={"lr": [1e-9, 0.3], "steps": 30})
+    monkeypatch.setenv("COLUMNS", "80")
+    assert f"kaiming_normal (lr 1e-09): {yet}" in " ".join(winit("run", config).stdout.split())
+    monkeypatch.setenv("COLUMNS", "220")
+    wide = winit("run", config).stdout
+    assert wide.count(yet) == 1 and f"lr 1e-09): {yet}" not in wide
+    (run,) = (tmp_path / "results").iterdir()
+    reasons = list(Findings(read_run(run)).standings["why"])
+    assert reasons[0].startswith("healthy at start; gradients alike") and reasons[1] == yet
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ((4, 0, 0), ""),
+        ((4, 1, 0), ""),
+        ((4, 2, 0), "stuck"),
+        ((4, 1, 2), "diverged"),
+        ((0, 0, 0), ""),
+        ((4, 1, 1), "stuck"),
+    ],
+)
+def test_how_most_trials_ended(counts: tuple[int, int, int], expected: str) -> None:
+    assert ended(*counts) == expected
+    ill = VERDICT | {"verdict": "dead", "metric": "dead_fraction", "value": 1.0}
+    assert why(1.0, 1.0, ill, expected) == "dead: 100% of layers.0 silent"
 
 
 def _judged(verdicts: dict[str, str], **results: Any) -> pd.DataFrame:

@@ -29,6 +29,10 @@ def cut(words: list[str]) -> list[str]:
     """The command at a size that a test can afford; sizes that the README itself sets stay."""
     if words[0] == "bench":  # of an option that is given twice, the last one counts
         return [*words, "--cases", "mlp-small", "--trials", "1", "--repeats", "1"]
+    if words[0] == "report":  # one page with pictures is enough
+        return [word.replace("html,", "") for word in words] if "--format" in words else [*words, "--format", "html"]
+    if words[0] == "probe" and not {"--depths", "--sigma-w", "--coordinate-check"} & {*words}:
+        return [*words, "-s", "seeds=2"]
     if words[0] not in ("run", "compare"):
         return words
     given = {word.partition("=")[0] for word in words} | _sized(words)

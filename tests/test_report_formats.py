@@ -22,7 +22,7 @@ from frames import TWELVE, make_run
 
 from winit_cli.errors import UsageError
 from winit_cli.findings import Findings
-from winit_cli.findings.numbers import with_interval
+from winit_cli.findings.numbers import ranked, with_interval
 from winit_cli.report import FORMATS, joined_name, parse_formats, write_joined, write_run
 from winit_cli.report.joined import document, join
 from winit_cli.report.joined_page import joined_page
@@ -134,6 +134,25 @@ def test_a_tie_with_the_best_is_marked_though_ranks_differ(tmp_path: Path) -> No
     (column,) = join([Findings(wide)]).columns
     place = column.places["xavier_normal"]
     assert place.row["rank_low"] == 2 and place.row["verdict"] == "tied" and place.is_tied
+
+
+def test_what_learned_nothing_is_not_among_what_may_be_the_best(tmp_path: Path) -> None:
+    run = make_run(tmp_path, ["kaiming_normal", "xavier_normal", "zeros"], seeds=2)
+    joined = join([Findings(run)])
+    places = joined.columns[0].places
+    assert places["zeros"].row["rank_low"] == 1, "two seeds leave every place open"
+    assert [label for label, place in places.items() if place.is_tied] == ["xavier_normal"]
+    assert [line.split(" & ")[0].strip() for line in latex(joined).splitlines() if r"\underline" in line] == [
+        r"xavier\_normal"
+    ]
+
+
+def test_the_rank_is_spelled_alike_everywhere(tmp_path: Path) -> None:
+    found = Findings(make_run(tmp_path, ["kaiming_normal", "xavier_normal", "zeros"], seeds=2))
+    assert cells_of(markdown(found).split("| kaiming")[0].splitlines()[-1] + "|")[0] == "1 (1-3)"
+    assert "rank 1 (1-3)" in joined_page(join([found]))
+    assert ranked({"rank": 2, "rank_low": 1, "rank_high": 3}) == "2 (1-3)"
+    assert ranked({"rank": 2, "rank_low": 2, "rank_high": 2}) == "2"
 
 
 def test_variants_are_columns(tmp_path: Path) -> None:

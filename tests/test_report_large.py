@@ -20,7 +20,8 @@ page = write(run)
 seconds = time.process_time() - start
 memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(json.dumps({"trials": len(run.trials), "gradients": len(run.gradients), "seconds": seconds, "memory": memory,
-                  "size": page.stat().st_size, "drawn": page.read_text().count("<path")}))
+                  "size": page.stat().st_size, "drawn": page.read_text().count("<path"),
+                  "pictures": page.read_text().count("<img ")}))
 """
 
 
@@ -35,3 +36,4 @@ def test_a_thousand_trials_take_seconds_and_little_memory(tmp_path: Path):
     assert cost["memory"] < 2e9
     assert cost["size"] < 5e6
     assert cost["drawn"] < 1000
+    assert cost["pictures"] >= 11  # of which six show what was probed

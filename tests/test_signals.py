@@ -9,8 +9,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,26 +25,50 @@ LONG = {
     "measure": {"every": 100, "test_every": 300},
     "seeds": 2,
 }
-# signals itself in the first trial or stack, at its 300th update
-SELF = """
-import os, signal, sys, winit_cli.engine.serial as serial
+# One process that has torch loaded forks a child per run. It signals itself in the first trial or stack, at its 300th
+# update.
+FORKS = """
+import json, os, signal, sys
+import winit_cli.engine.serial as serial
 from winit_cli.engine.stack import Stack
 from winit_cli.cli import app
-count = iter(range(1, 10**9))
-numbers = [int(number) for number in sys.argv.pop(1).split(",")]
-def signalling(real):
+
+def signalling(real, count, numbers):
     def update(*arguments):
         real(*arguments)
         if next(count) == 300:
             for number in numbers:
                 os.kill(os.getpid(), number)
     return update
-serial.update = signalling(serial.update)
-Stack.update = signalling(Stack.update)
-app()
+
+def run(arguments, signals, ignored, said):
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
+    count = iter(range(1, 10**9))
+    serial.update, Stack.update = (signalling(real, count, signals) for real in (serial.update, Stack.update))
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+    app(arguments)
+
+try:  # what every child would import
+    app(["run", *sys.argv[1:]])
+except SystemExit:
+    print("loaded", flush=True)
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            run(**json.loads(line))
+        except SystemExit as end:
+            code = end.code or 0
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.xdist_group("signals")]
 
 
 @pytest.fixture(params=[pytest.param("serial", marks=pytest.mark.slow), "stacked"], scope="module")
@@ -67,16 +92,31 @@ def write_long(folder: Path, engine: str) -> Path:
     return write(folder / "c.yaml", **LONG, engine=engine)
 
 
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """The process that forks the runs."""
+    folder = tmp_path_factory.mktemp("warm")
+    command = [sys.executable, "-c", FORKS, str(write(folder / "c.yaml")), "--results", str(folder), "--quiet"]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, env=os.environ | THREADS, **pipes) as process:
+        assert process.stdin is not None and process.stdout is not None
+        while process.stdout.readline() not in ("loaded\n", ""):
+            pass
+        yield process
+        process.stdin.close()
+
+
 def signalled(
-    config: Path, results: Path, *numbers: int, before: Callable[[], object] | None = None
+    forks: subprocess.Popen[str], config: Path, results: Path, *numbers: int, ignored: Sequence[int] = ()
 ) -> tuple[int, str]:
     """How a run ended that got these signals, and what it said."""
-    listed = ",".join(str(int(number)) for number in numbers)
-    command = [sys.executable, "-c", SELF, listed, "run", str(config), "--results", str(results)]
-    done = subprocess.run(
-        command, stderr=subprocess.PIPE, text=True, env=os.environ | THREADS, check=False, preexec_fn=before
-    )
-    return done.returncode, done.stderr
+    assert forks.stdin is not None and forks.stdout is not None
+    said = config.with_name("said")
+    arguments = ["run", str(config), "--results", str(results)]
+    order = {"arguments": arguments, "signals": numbers, "ignored": ignored, "said": str(said)}
+    forks.stdin.write(json.dumps(order) + "\n")
+    forks.stdin.flush()
+    return int(forks.stdout.readline()), said.read_text()
 
 
 def checkpoints(run: Path) -> list[tuple[int, int]]:
@@ -93,10 +133,16 @@ def checkpoints(run: Path) -> list[tuple[int, int]]:
     ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
 )
 def test_a_signal_commits_what_there_is_and_the_run_goes_on_from_there(
-    number: signal.Signals, code: int, word: str, engine: str, tmp_path: Path, uninterrupted: dict[str, bytes]
+    number: signal.Signals,
+    code: int,
+    word: str,
+    engine: str,
+    forks: subprocess.Popen[str],
+    tmp_path: Path,
+    uninterrupted: dict[str, bytes],
 ) -> None:
     config, results = write_long(tmp_path, engine), tmp_path / "r"
-    ended, said = signalled(config, results, number)
+    ended, said = signalled(forks, config, results, number)
     assert ended == code
     assert said.splitlines()[-1] == f"winit: {word}; {KEPT}"
     assert "winit: stopping at the next update; once more stops at once" in said
@@ -113,9 +159,11 @@ def test_a_signal_commits_what_there_is_and_the_run_goes_on_from_there(
     assert json.loads((run / "status.json").read_text())["state"] == "complete"
 
 
-def test_a_second_ctrl_c_stops_at_once(engine: str, tmp_path: Path, uninterrupted: dict[str, bytes]) -> None:
+def test_a_second_ctrl_c_stops_at_once(
+    engine: str, forks: subprocess.Popen[str], tmp_path: Path, uninterrupted: dict[str, bytes]
+) -> None:
     config, results = write_long(tmp_path, engine), tmp_path / "r"
-    ended, said = signalled(config, results, signal.SIGINT, signal.SIGINT)
+    ended, said = signalled(forks, config, results, signal.SIGINT, signal.SIGINT)
     assert ended == 130 and said.splitlines()[-1] == f"winit: interrupted; {KEPT}"
     (run,) = results.iterdir()
     assert checkpoints(run) == []
@@ -123,15 +171,19 @@ def test_a_second_ctrl_c_stops_at_once(engine: str, tmp_path: Path, uninterrupte
     assert tables(run) == uninterrupted
 
 
-def test_nohup_keeps_a_run_going(engine: str, tmp_path: Path, uninterrupted: dict[str, bytes]) -> None:
+def test_nohup_keeps_a_run_going(
+    engine: str, forks: subprocess.Popen[str], tmp_path: Path, uninterrupted: dict[str, bytes]
+) -> None:
     config, results = write_long(tmp_path, engine), tmp_path / "r"
-    ended, _ = signalled(config, results, signal.SIGHUP, before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    ended, _ = signalled(forks, config, results, signal.SIGHUP, ignored=[signal.SIGHUP])
     assert ended == 0
     (run,) = results.iterdir()
     assert tables(run) == uninterrupted
 
 
-@pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
+@pytest.mark.parametrize(
+    "terminal", [pytest.param(False, id="pipe", marks=pytest.mark.slow), pytest.param(True, id="terminal")]
+)
 def test_a_run_outlives_whoever_listened(
     terminal: bool, engine: str, tmp_path: Path, uninterrupted: dict[str, bytes]
 ) -> None:

@@ -9,6 +9,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from commands import winit, winit_json, write
@@ -22,6 +23,7 @@ from winit_cli.cli.terminal import Terminal, _Console
 from winit_cli.findings import Findings
 from winit_cli.findings.document import document
 from winit_cli.findings.numbers import records
+from winit_cli.jsonable import jsonable
 from winit_cli.store.frames import RunFrames
 
 
@@ -191,10 +193,17 @@ def test_json_holds_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert {"verdict", "why", "rank_low", "rank_high", "seeds_needed"} <= found["ranking"][0].keys()
 
 
-def test_what_is_no_number_is_null(tmp_path: Path) -> None:
+def test_what_is_not_known_is_null_and_what_is_infinite_a_text(tmp_path: Path) -> None:
     made: Any = json.loads(json.dumps((document(Findings(make_run(tmp_path, TWELVE)))), allow_nan=False))
     (baseline,) = (row for row in made["ranking"] if row["verdict"] == "baseline")
     assert baseline["p_holm"] is None and baseline["seeds_needed"] is None
+    (zeros,) = (row for row in made["ranking"] if row["label"] == "zeros")
+    assert zeros["steps_to_target"] == "inf", "as in learning.csv: half of the trials miss it"
+
+
+def test_json_knows_what_csv_files_know() -> None:
+    values = [1.5, math.inf, -math.inf, math.nan, None, np.float64("inf"), {"a": (math.inf, 2)}, "inf", True]
+    assert jsonable(values) == [1.5, "inf", "-inf", None, None, "inf", {"a": ["inf", 2]}, "inf", True]
 
 
 @pytest.mark.parametrize("command", ["run", "check"])

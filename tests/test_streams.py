@@ -21,6 +21,7 @@ UNREAD = {
     "both closed": "{} >&- 2>&-",
     "stderr is full": "{} > /dev/null 2> /dev/full",
 }
+HEAVY = (("both closed", "schema"), ("pipe", "list schemes --json"))
 WORN_OUT = """
 from torch import nn
 
@@ -55,8 +56,14 @@ def test_a_run_that_nobody_reads_is_done(how: str) -> None:
     assert "winit:" not in said and "Traceback" not in said
 
 
-@pytest.mark.parametrize("arguments", ["--help", "run --help", "--version", "schema", "list schemes --json"])
-@pytest.mark.parametrize("how", ["pipe", "both closed"])
+@pytest.mark.parametrize(
+    ("how", "arguments"),
+    [
+        *((how, arguments) for how in ("pipe", "both closed") for arguments in ("--help", "run --help", "--version")),
+        *(("pipe", "schema"), ("both closed", "list schemes --json")),  # these import torch
+        *(pytest.param(*more, marks=pytest.mark.slow) for more in HEAVY),
+    ],
+)
 def test_other_commands_end_as_if_they_were_read(how: str, arguments: str) -> None:
     assert ended(UNREAD[how], arguments) == 0
     assert not Path("said").exists() or Path("said").read_text() == ""
@@ -70,8 +77,14 @@ def test_a_failure_is_told_though_nobody_reads(arguments: str) -> None:
     assert "2 trials failed" in Path("said").read_text()
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("arguments", ["--help", "--version", "schema", "run c.yaml"])
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered"),
+    [
+        *((arguments, unbuffered) for arguments in ("--help", "--version") for unbuffered in ("", "1")),
+        *(("run c.yaml", ""), ("schema", "1")),
+        *(pytest.param(*more, marks=pytest.mark.slow) for more in (("schema", ""), ("run c.yaml", "1"))),
+    ],
+)
 def test_a_full_disk_is_an_error(arguments: str, unbuffered: str) -> None:
     write(Path("c.yaml"))
     assert ended("{} > /dev/full 2> said", arguments, PYTHONUNBUFFERED=unbuffered) == 1

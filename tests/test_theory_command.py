@@ -32,6 +32,12 @@ def test_what_does_not_exist_is_null_and_said() -> None:
     assert "none: the mean square grows without end, 1.5-fold" in said_by(*RELU, "--sigma-w2", 3, "--sigma-b2", 0)
 
 
+def test_what_is_infinite_is_no_gap() -> None:
+    found = winit_json(*RELU, "--sigma-w2", 2, "--sigma-b2", 0)
+    assert found == {"q_star": None, "chi_1": 1.0, "c_star": 1.0, "xi_q": None, "xi_c": "inf"}
+    assert "infinite: depth does not limit how far signals reach" in said_by(*RELU, "--sigma-w2", 2, "--sigma-b2", 0)
+
+
 def test_the_critical_line() -> None:
     found = winit_json(*TANH, "--sigma-b2", 0.05, "--critical")
     assert found == {"sigma_w2": pytest.approx(1.7610, abs=5e-5), "q_star": pytest.approx(0.5700, abs=5e-5)}

@@ -95,8 +95,8 @@ def test_relu_is_told_exactly() -> None:
     assert mean_field("relu", 1.5, 0.1) == MeanField(
         pytest.approx(0.4), 0.75, 1, pytest.approx(-1 / math.log(0.75)), pytest.approx(-1 / math.log(0.75))
     )
-    assert mean_field("relu", 2, 0) == MeanField(None, 1, 1, None, None)
-    assert mean_field("relu", 2, 0.1) == MeanField(None, 1, 1, None, None)
+    assert mean_field("relu", 2, 0) == MeanField(None, 1, 1, None, math.inf)
+    assert mean_field("relu", 2, 0.1) == MeanField(None, 1, 1, None, math.inf)
     assert mean_field("relu", 3, 0) == MeanField(None, 1.5, 1, None, None)
     assert mean_field("linear", 1, 0) == MeanField(None, 1, None, None, None)
     critical = critical_sigma_w2("leaky_relu", 0)
@@ -112,7 +112,7 @@ def test_signals_that_die_out_and_signals_without_weights() -> None:
     )
     assert mean_field("tanh", 0, 0.3) == MeanField(pytest.approx(0.3), 0, 1, 0, 0)
     assert mean_field("tanh", 0, 0) == MeanField(0, 0, 1, 0, 0)
-    assert mean_field("tanh", 1, 0) == MeanField(0, pytest.approx(1), 1, None, None)
+    assert mean_field("tanh", 1, 0) == MeanField(0, pytest.approx(1), 1, math.inf, math.inf)
 
 
 def test_signals_that_grow_without_end() -> None:

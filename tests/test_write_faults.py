@@ -115,10 +115,10 @@ def fails_and_recovers(folder: Path, disk: Disk, wanted: dict[str, bytes]) -> No
     assert left == []
 
 
-PARTS = 6
+PARTS = 7  # no multiple of what writing one table takes
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", [pytest.param(i, marks=pytest.mark.slow) if i % 2 else i for i in range(PARTS)])
 def test_a_disk_that_is_full_from_the_ith_write_on(
     part: int, writes: int, wanted: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -162,13 +162,13 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from commands import tables, winit, write
 folder = Path(sys.argv[2])
-changes = {"train": {"steps": 60, "batch_size": 16}, "measure": {"every": 1}, "checkpoint_seconds": 0.001}
+changes = {"train": {"steps": 30, "batch_size": 16}, "measure": {"every": 1}, "checkpoint_seconds": 0.001}
 config = write(folder / "c.yaml", **changes)
 assert winit("run", config, "--results", folder / "good").exit_code == 0
 (good,) = (folder / "good").iterdir()
 sizes = {path.name: path.stat().st_size for path in good.iterdir()}
 failed = 0
-for share in [0.02, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95]:
+for share in [0.02, 0.2, 0.5, 0.8, 0.95]:
     results = folder / f"bad{share}"
     with small(results, share, sizes):
         result = winit("run", config, "--results", results)
@@ -218,7 +218,7 @@ def really(program: str, folder: Path, *before: str) -> int:
 
 
 def test_files_that_cannot_grow(tmp_path: Path) -> None:
-    assert really(LIMITED, tmp_path) >= 6
+    assert really(LIMITED, tmp_path) >= 4
 
 
 def test_a_small_file_system_that_fills_up(tmp_path: Path) -> None:
@@ -227,4 +227,4 @@ def test_a_small_file_system_that_fills_up(tmp_path: Path) -> None:
     probe = f"mount -t tmpfs tmpfs {tmp_path}"
     if not can or subprocess.run([*own, "sh", "-c", probe], capture_output=True, check=False).returncode:
         pytest.skip("this machine does not let a user mount a file system")
-    assert really(TMPFS, tmp_path, *own) >= 6
+    assert really(TMPFS, tmp_path, *own) >= 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import sysconfig
 import traceback
@@ -14,6 +15,7 @@ from winit_cli.errors import Terminated, UsageError, WinitError, brief
 
 _OWN = Path(__file__).parent
 _LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+_PREFIXES = tuple(f"{folder}{os.sep}" for folder in (_OWN, *_LIBRARIES))
 # an error of an installed plug-in often comes out of torch, which it called
 _NEVER_BLAMED = (_OWN, *_LIBRARIES[:2], *(folder / "torch" for folder in _LIBRARIES[2:]))
 
@@ -24,6 +26,8 @@ class ForeignError(UsageError):
 
 def is_library(path: str | Path) -> bool:
     """Whether a file belongs to Python, to an installed package or to winit."""
+    if str(path).startswith(_PREFIXES):  # nearly all of the thousands that a process imports
+        return True
     return _is_installed(path) or _is_below(path, (_OWN, *_LIBRARIES))
 
 

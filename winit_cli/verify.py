@@ -17,7 +17,7 @@ from winit_cli.export.stored import StoredRun, read_stored
 from winit_cli.export.tables import to_csv
 from winit_cli.export.weights import initial_hash
 from winit_cli.plan import make_plan
-from winit_cli.store.digest import damaged_trials, is_meta_whole, is_probe_whole
+from winit_cli.store.digest import damaged_trials, is_meta_whole, is_probe_whole, was_probed
 from winit_cli.store.files import sqlite_uri
 from winit_cli.store.reading import FILE, check_format, has_digests, reading, unreadable
 from winit_cli.store.runs import run_facts, state_of
@@ -76,10 +76,12 @@ def _trials(run: Path) -> Finding:
 
 
 def _probe(run: Path) -> Finding:
+    what = "what was measured before training"
     with reading(run, is_trusted=False) as connection:
-        is_whole = is_probe_whole(connection)
-    said = "as recorded" if is_whole else "not what was recorded; its config's command measures it anew"
-    return Finding("what was measured before training", is_whole, said)
+        is_whole, is_any = is_probe_whole(connection), was_probed(connection)
+    as_recorded = "as recorded" if is_any else "nothing was measured"
+    said = as_recorded if is_whole else "not what was recorded; its config's command measures it anew"
+    return Finding(what, is_whole, said)
 
 
 def _files(run: Path) -> Iterator[Finding]:

@@ -79,6 +79,7 @@ METRICS = table(
     _probed("saturated_fraction", "share of a layer's pre-activations where the activation is flat"),
     _probed("correlation", "mean correlation of two inputs in a layer"),
     _probed("distinct_units", "number of different units of a layer"),
+    _probed("distinct_gradients", "number of units of a layer with different gradients"),
     _probed("gradient_rank", "rank of the gradient of a layer's weights"),
     _probed("jacobian_sq_sv_mean", "mean squared singular value of the Jacobian", of_model=True),
     _probed("jacobian_sq_sv_var", "variance of its squared singular values", of_model=True),

@@ -24,7 +24,7 @@ from winit_cli.cli.options import (
 from winit_cli.cli.terminal import Terminal, prints_aside
 from winit_cli.sizes import size_text
 
-WARNED = 2  # exit code of --strict
+FAILED, WARNED = 1, 2  # exit codes: of a rule that raised an error, of warnings with --strict
 
 
 @guarded
@@ -76,6 +76,10 @@ def check(
             terminal.print(line)
         assigned.show(terminal, rows)
         findings.show(terminal, checked)
+    for failure in checked.failed:
+        terminal.warn(failure)
+    if checked.failed:
+        raise SystemExit(FAILED)
     if strict and checked.warnings:
         raise SystemExit(WARNED)
 

@@ -28,12 +28,14 @@ STYLES = {"better": "green", "worse": "red", "supported": "green", "refuted": "r
 
 def columns_of(found: Findings, rows: list[Row], *, whole: bool, ascii_only: bool) -> list[Column]:
     """All columns that say something of these rows; a label shows its variant if it is ``whole``."""
+    from winit_cli.findings.numbers import ranked
+
     several = len(found.run.config["train"]["lr"]) > 1
     score = [_scores(rows, "accuracy")] if found.task == "classification" else []
     compared = any(row["verdict"] in DECIDED for row in rows)
     seeds = [str(row["n"]) for row in rows]
     return [
-        Column("#", [rank(row) for row in rows], "left"),
+        Column("#", [ranked(row) for row in rows], "left"),
         Column("label", [label(row, whole=whole) for row in rows], "left", folds=LABEL_WIDTH),
         *([Column("lr", [f"{row['lr']:g}" for row in rows])] if several else []),
         *score,
@@ -50,12 +52,6 @@ def columns_of(found: Findings, rows: list[Row], *, whole: bool, ascii_only: boo
 def given_up(task: str) -> tuple[str, ...]:
     """The order; the only result is never given up."""
     return tuple(name for name in GIVEN_UP if name != "test loss" or task == "classification")
-
-
-def rank(row: Row) -> str:
-    """``2`` or, where the seeds leave other places open, ``2 (1-3)``."""
-    low, high = row["rank_low"], row["rank_high"]
-    return f"{row['rank']}" if low == high else f"{row['rank']} ({low}-{high})"
 
 
 def label(row: Row, *, whole: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,6 +31,8 @@ from winit_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from winit_cli.config import Document
+
+OUTSIDE_LISTS = r",(?![^\[]*\])"  # a comma that stands in no list
 
 
 @guarded
@@ -106,9 +109,9 @@ def _numbers(text: str, option: str) -> Any:
 
 
 def split_entries(schemes: str) -> list[str]:
-    """Entries separated by commas; ``std=…`` after a comma is one more option of the entry before."""
+    """Entries separated by commas outside lists; ``std=…`` after a comma is one more option of the entry before."""
     entries: list[str] = []
-    for part in (part.strip() for part in schemes.split(",")):
+    for part in (part.strip() for part in re.split(OUTSIDE_LISTS, schemes)):
         is_option = "=" in part and ":" not in part.split("=")[0]
         if is_option and entries:
             entries[-1] += f":{part}"
@@ -118,7 +121,7 @@ def split_entries(schemes: str) -> list[str]:
 
 
 def entry_of(text: str) -> Any:
-    """``normal:std=0.001`` as an entry labelled ``normal std=0.001``.
+    """``normal:std=0.001`` as an entry labelled ``normal std=0.001``, without what no label may have.
 
     Raises:
         UsageError: what follows a colon is not ``option=value``.
@@ -132,4 +135,5 @@ def entry_of(text: str) -> Any:
     if not all(pairs.keys()) or not all(pairs.values()) or pairs.keys() & {"scheme", "rules"}:
         raise UsageError(f"{text}: options are written scheme:option=value, e.g. normal:std=0.01 or xavier:gain=auto")
     values = {key: parse_value(value, text) for key, value in pairs.items()}
-    return {"scheme": name, "label": " ".join([name, *options]), **values}
+    label = re.sub(r"[^\w .+@=,-]", "", " ".join([name, *options]))
+    return {"scheme": name, "label": label, **values}

@@ -27,11 +27,14 @@ Lines = Iterable[tuple[str, str]]
 def print_facts(terminal: Terminal, facts: Mapping[str, Any]) -> None:
     """Print all of them; without a layer, what is general."""
     terminal.print(f"[bold]{facts['name']}[/bold] · {facts['family']}\n")
+    _print_lines(terminal, [("beware", facts["caution"])] if facts["caution"] else [])
     _print_lines(terminal, [("in short", facts["summary"])] if facts["summary"] else [])
     _print_lines(terminal, _general(facts))
     if "layer" not in facts:
         terminal.print("\nIn numbers: add --layer linear:784x100 and --activation relu")
         return
+    if facts["taken_for"]:
+        terminal.print(f"\nThe layer is taken for {facts['taken_for']}.")
     for parameter in facts["parameters"]:
         terminal.print(f"\n[bold]{parameter['param']}[/bold] {parameter['shape']}, filled by {parameter['scheme']}")
         _print_lines(terminal, _numbers(parameter))
@@ -54,7 +57,8 @@ def _general(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "in torch", facts["torch"]
     for pitfall in facts["pitfalls"]:
         yield "watch out", pitfall
-    yield f"{facts['activation']['name']} gain", facts["activation"]["sentence"]
+    if "layer" not in facts or "activation" in facts["signal"]:
+        yield f"{facts['activation']['name']} gain", facts["activation"]["sentence"]
 
 
 def _text(value: Any) -> str:
@@ -66,6 +70,8 @@ def _text(value: Any) -> str:
 def _numbers(parameter: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     p = parameter
     yield "formula", p["in_numbers"]
+    if p["is_in_parts"]:
+        return
     if p["fan_in"] is not None:
         each = f" in each of {p['blocks']} blocks" if p["blocks"] > 1 else ""
         yield (

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn, ParamSpec
 
+from winit_cli.cli.streams import for_people
 from winit_cli.errors import ConfigError, Terminated, WinitError
 from winit_cli.visible import visible
 
@@ -70,4 +71,4 @@ def _text(error: WinitError) -> str:
 
 def _say(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):  # nobody listens any more
-        print(f"winit: {visible(text)}", file=sys.stderr, flush=True)
+        print(for_people(f"winit: {visible(text)}", sys.stderr), file=sys.stderr, flush=True)

@@ -11,6 +11,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from winit_cli.cli.fitted import Column, fitted
+from winit_cli.cli.fitted import table as tabulated
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import RESULTS, Json, NoColor, Plugin, Results
 from winit_cli.cli.terminal import Terminal
@@ -39,7 +41,7 @@ def list_(
     ] = None,
 ) -> None:
     """List the schemes, models, data sets, rules of winit check (lints) or runs there are."""
-    found = _runs(results) if what is What.runs else _rows(what, plugin)
+    found = _lints() if what is What.lints else _runs(results) if what is What.runs else _rows(what, plugin)
     terminal = Terminal(json, no_color=no_color)
     if layers is not None:
         found = _for_layers(found, what, layers)
@@ -49,6 +51,9 @@ def list_(
         return
     if what is What.schemes:
         _print_families(terminal, found)
+        return
+    if what is What.runs:
+        _print_runs(terminal, found)
         return
     table = Table(box=box.SIMPLE_HEAD if terminal.out.is_terminal else None, pad_edge=False)
     for name in found[0]:
@@ -85,11 +90,28 @@ def _print_families(terminal: Terminal, schemes: list[dict[str, Any]]) -> None:
     terminal.print("Formula, options and paper of one: winit explain NAME")
 
 
+def _print_runs(terminal: Terminal, runs: list[dict[str, Any]]) -> None:
+    """As many columns as there is room for; the names are whole, so that they can be copied."""
+    made = [Column(name, [_spelled(name, row[name]) for row in runs], "left") for name in runs[0]]
+    console = terminal.out
+    shown = fitted(made, ("started", "model", "data", "trials", "state"), console.width)
+    if len(shown) > 1:
+        terminal.print(tabulated(shown, console))
+        return
+    for row in runs:
+        terminal.path(row["run"])
+
+
+def _spelled(name: str, value: str) -> str:
+    """``2026-05-01 12:30`` of a time."""
+    return value[:16].replace("T", " ") if name == "started" else value
+
+
 def _rows(what: What, plugin: list[str]) -> list[dict[str, Any]]:
     from winit_cli.plugins import plugged
 
     with plugged(plugin):
-        return {What.schemes: _schemes, What.models: _models, What.data: _data, What.lints: _lints}[what]()
+        return {What.schemes: _schemes, What.models: _models, What.data: _data}[what]()
 
 
 def _schemes() -> list[dict[str, Any]]:
@@ -121,7 +143,7 @@ def _data() -> list[dict[str, Any]]:
 def _lints() -> list[dict[str, Any]]:
     from winit_cli.lint import LINTS
 
-    return [{"name": row.name, "summary": row.summary} for row in LINTS.values()]
+    return [{"name": name, "summary": summary} for name, summary in LINTS.items()]
 
 
 def _runs(results: Path) -> list[dict[str, Any]]:

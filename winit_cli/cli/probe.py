@@ -94,6 +94,7 @@ def probe(
     from winit_cli.environment import resolve_device
     from winit_cli.plan import make_plan
     from winit_cli.plugins import plugged
+    from winit_cli.store.files import check_writable
 
     terminal = Terminal(json, quiet, no_color)
     grid = parse_grid(depths, widths, sigma_w, sigma_b)
@@ -104,6 +105,8 @@ def probe(
         plan = make_plan(loaded, resolve_device(device), download=True)
         for note in [*spoken_notes(loaded), *dict.fromkeys(n for s in plan.settings for n in s.dataset.notes)]:
             terminal.note(note)
+        for directory in (results / plan.name, *([] if plot is None else [plot])):
+            check_writable(directory)
         found = _measured(plan, grid, layers, coordinate_check, seeds is not None, terminal)
         directory = found.write(results / plan.name)
         figures = [] if plot is None else save_all(found.pictures(), plot, terminal)

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from winit_cli.cli.figures import Picture
-from winit_cli.cli.layer_table import layer_table
+from winit_cli.cli.layer_table import explained, layer_table, over_time
 from winit_cli.cli.terminal import Terminal
 from winit_cli.errors import UsageError, brief, known
 
@@ -89,8 +89,12 @@ class Layers:
         if self.label is not None:
             found = verdicts[self.label]
             means = self._means()
-            terminal.print(layer_table(terminal, means[means["label"] == self.label], found.verdict, found.layer))
+            mine = means[means["label"] == self.label]
+            terminal.print(layer_table(terminal, mine, found.verdict, found.layer))
             terminal.print()
+            for text in over_time(mine):
+                terminal.print(escape(text))
+            terminal.print(f"[dim]{escape(explained(mine))}[/dim]\n")
         ill = {label: found for label, found in verdicts.items() if found.layer} or dict(list(verdicts.items())[:1])
         for label, found in ill.items():
             terminal.print(f"[bold]{escape(label if found.layer else 'healthy')}[/bold]: {escape(found.advice)}")

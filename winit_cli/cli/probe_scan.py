@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from winit_cli.cli.counting import told
 from winit_cli.cli.figures import Picture
-from winit_cli.cli.scan_table import print_cells
+from winit_cli.cli.scan_table import print_cells, ratio
 from winit_cli.cli.terminal import Terminal
 from winit_cli.errors import UsageError
 
@@ -44,11 +44,12 @@ class Scanned:
 
     def document(self) -> dict[str, Any]:
         """Medians and verdict of each cell, and the rows of the file."""
-        from winit_cli.probe.scan import METRICS, SCAN_COLUMNS
+        from winit_cli.probe.scan import SCAN_COLUMNS
 
         cells = [
             dict(zip(CELL, cell.place, strict=True))
-            | {"verdict": cell.verdict.verdict, **{name: cell.median(name) for name in METRICS}, **cell.expected}
+            | {name: getattr(cell.verdict, name) for name in ("verdict", "layer", "metric", "value")}
+            | {**{name: cell.median(name) for name in _names(cell)}, **cell.expected}
             for cell in self.cells
         ]
         return {"cells": cells, "scan": [dict(zip(SCAN_COLUMNS, row, strict=True)) for row in self._rows()]}
@@ -59,7 +60,15 @@ class Scanned:
         seeds = len(self.cells[0].seeds)
         over = f"medians over {seeds} seeds" if seeds > 1 else "one seed (--seeds 5 takes more)"
         drawn = f"weights N(0, sigma_w²/fan_in), biases N(0, {self.grid.sigma_b**2:g}); " if self.grid.sigma_w else ""
-        said = f"{drawn}gradient dL/dz of layer 1 in proportion to the head's; {over}; nothing was trained"
+        number = (
+            "gradient of the first step's state in proportion to the last's"
+            if any("time_ratio" in _names(cell) for cell in self.cells)
+            else "gradient dL/dz of layer 1 in proportion to the head's"
+        )
+        said = (
+            f"{drawn}{number}; verdicts look at signal and units too: winit probe of one size names the number behind "
+            f"one; {over}; nothing was trained"
+        )
         terminal.print(f"[dim]{said}[/dim]")
 
     def pictures(self) -> Iterator[Picture]:
@@ -88,11 +97,16 @@ class Scanned:
         return None if square is None else math.sqrt(square)
 
 
+def _names(cell: Cell) -> list[str]:
+    """What was measured in a cell."""
+    return list(next(iter(cell.seeds.values())))
+
+
 def _described(cell: Cell) -> str:
     """``kaiming_normal, depth 10, width 64: healthy, gradient ratio 1.1``."""
     sizes = zip(CELL[1:], cell.place[1:], strict=True)
     place = ", ".join([cell.place[0], *(f"{name} {value:g}" for name, value in sizes if value is not None)])
-    return f"{place}: {cell.verdict.verdict}, gradient ratio {cell.median('gradient_ratio'):.2g}"
+    return f"{place}: {cell.verdict.verdict}, gradient ratio {ratio(cell):.2g}"
 
 
 def parse_grid(depths: str | None, widths: str | None, sigma_w: str | None, sigma_b: float | None) -> Grid:

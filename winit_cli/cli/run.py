@@ -110,12 +110,14 @@ def execute(
 
     with prints_aside():
         plan = make_plan(config, resolve_device(device), download=True)
-        warnings = check_plan(plan).warnings if checked_by else []
+        checked = check_plan(plan) if checked_by else None
     for note in [*spoken_notes(config), *dict.fromkeys(n for s in plan.settings for n in s.notes)]:
         terminal.note(note)
     terminal.note(str(reach(resolved_config(plan))))
-    if warnings:
-        terminal.note(f"{counted(len(warnings), 'warning')} from: {checked_by}")
+    for failure in checked.failed if checked else ():
+        terminal.warn(failure)
+    if checked and checked.warnings:
+        terminal.note(f"{counted(len(checked.warnings), 'warning')} from: {checked_by}")
     with reporting(terminal) as reporter, prints_aside():
         result = run_plan(plan, results, reporter, how)
     for failure in result.failures[:FAILURES_SHOWN]:

@@ -10,8 +10,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from winit_cli.cli.layer_table import short
 from winit_cli.cli.terminal import Terminal
+from winit_cli.numerals import short
 
 if TYPE_CHECKING:
     from winit_cli.probe.scan import Cell
@@ -26,6 +26,7 @@ CODES = {
     "chaotic": "cha",
 }
 AXES = ("label", "depth", "width", "sigma_w")
+RESULT = "result"  # heads the column of a model that has neither depth nor width
 GAP, NUMBER = 2, 6  # letters between columns, and of a number
 
 
@@ -61,19 +62,25 @@ def _block(
     for axis in down:
         table.add_column(axis, overflow="fold", justify="left" if axis == "label" else "right")
     for value in shown:
-        table.add_column(f"{across} {_text(value)}" if value == shown[0] else _text(value), no_wrap=True)
+        named_axis = RESULT if value is None else f"{across} {_text(value)}"
+        table.add_column(named_axis if value == shown[0] else _text(value), no_wrap=True)
     rows: dict[tuple[Any, ...], dict[Any, str]] = {}
     for cell in cells:
         place = dict(zip(AXES, cell.place, strict=True))
-        text = f"{_ratio(cell):>{NUMBER}} {named[cell.verdict.verdict]}"
+        text = f"{_number(ratio(cell)):>{NUMBER}} {named[cell.verdict.verdict]}"
         rows.setdefault(tuple(place[axis] for axis in down), {})[place[across]] = text
     for key, found in rows.items():
         table.add_row(*(escape(_text(value)) for value in key), *(found.get(value, "") for value in shown))
     return table
 
 
-def _ratio(cell: Cell) -> str:
-    ratio = cell.median("gradient_ratio")
+def ratio(cell: Cell) -> float:
+    """The number that a cell shows: of recurrent models over time, of others from the head to the first layer."""
+    over_time = cell.median("time_ratio")
+    return cell.median("gradient_ratio") if math.isnan(over_time) else over_time
+
+
+def _number(ratio: float) -> str:
     return "-" if math.isnan(ratio) else short(ratio, 1 if ratio and not 1e-3 <= ratio < 1e3 else 2)
 
 

@@ -68,10 +68,9 @@ def spoken_notes(config: Config) -> list[str]:
     """What is said aloud of a config: bare names that mean torch's defaults."""
     bare = {"uniform": "U(0, 1)", "normal": "N(0, 1)"}
     notes = []
-    for entry in config.base.schemes:
-        scheme, use = entry.recipe.scheme, entry.recipe.others
-        defaults = use is not None and use.options in ({"a": 0.0, "b": 1.0}, {"mean": 0.0, "std": 1.0})
-        if scheme in bare and defaults:
+    for entry, given in zip(config.base.schemes, config.variants[0].document.data["schemes"], strict=True):
+        scheme = entry.recipe.scheme
+        if scheme in bare and (isinstance(given, str) or not given.keys() & {"a", "b", "mean", "std"}):
             notes.append(f"{entry.label}: torch's {bare[scheme]}; set its options for another width")
         if scheme == "zero":
             notes.append(f"{entry.label}: ZerO, of identities and Hadamard matrices; all zero is zeros")

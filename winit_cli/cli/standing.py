@@ -78,13 +78,16 @@ def _show_claims(terminal: Terminal, found: Findings) -> None:
 def _explanations(found: Findings, names: list[str]) -> Iterator[str]:
     """What the columns mean that are there."""
     from winit_cli.findings.foretold import said
+    from winit_cli.findings.method import OPEN_PLACES
     from winit_cli.findings.numbers import records
+    from winit_cli.findings.why import unexplained
 
     rows = records(found.standings)
     if "verdict" in names:
         yield f"verdict: {found.reach}"
-    places = "; (1-3): places that these seeds leave open" if any(r["rank_low"] != r["rank_high"] for r in rows) else ""
-    yield f"±: half of the 95 % interval over seeds{places}"
+    yield "±: half of the 95 % interval over seeds"
+    if any(row["rank_low"] != row["rank_high"] for row in rows):
+        yield f"(1-3): {OPEN_PLACES}"
     if any(is_over_survivors(row) for row in rows):
         yield f"{SURVIVORS}: mean of the trials that did not diverge; the ranking counts the others as the worst value"
     if "loss" in names:
@@ -95,6 +98,8 @@ def _explanations(found: Findings, names: list[str]) -> Iterator[str]:
     if "steps to target" in names:
         yield next(text for text in found.method if text.startswith("Steps to target"))
     if text := said(found.foretold):
-        yield f"{AT_START if AT_START in names else 'why'}: {text}"
+        yield f"{'why' if 'why' in names else AT_START}: {text}"
+    if "why" not in names:
+        yield from unexplained(rows)
     if RATIO in names:
         yield f"{RATIO}: gradient norm of the first weight over the last's before training"

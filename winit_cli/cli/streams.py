@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
+import textwrap
 from typing import Any, TextIO
 
 STDOUT, STDERR = 1, 2
@@ -33,6 +35,21 @@ def keep_streams() -> None:
         pass
     os.close(number)
     sys.stdout, sys.stderr = _kept(STDOUT, sys.stdout), _kept(STDERR, sys.stderr)
+
+
+def for_people(text: str, stream: TextIO) -> str:
+    """The text in lines that end between words where the stream is a terminal, and as it is where it is not."""
+    if not stream.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(_wrapped(line, width) for line in text.split("\n"))
+
+
+def _wrapped(line: str, width: int) -> str:
+    """Lines indented like the first; what is longer than a line, such as a path, stays whole."""
+    indent = " " * (len(line) - len(line.lstrip(" ")))
+    whole: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False, "replace_whitespace": False}
+    return textwrap.fill(line, width, subsequent_indent=indent, **whole)
 
 
 def _kept(number: int, stream: TextIO | None) -> TextIO:

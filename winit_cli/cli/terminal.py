@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from winit_cli.cli.streams import for_people
 from winit_cli.jsonable import jsonable
 from winit_cli.visible import visible
 
@@ -79,9 +80,12 @@ class Terminal:
             self.warn(text)
 
     def warn(self, text: str) -> None:
-        """Say something on stderr, also with ``--quiet``, unless nobody listens any more."""
+        """Say something on stderr, also with ``--quiet``, unless nobody listens any more.
+
+        A terminal gets lines that end between words, whatever else reads it whole paragraphs; no word is broken.
+        """
         with contextlib.suppress(OSError):
-            self.err.print(escape(text), highlight=False, soft_wrap=True)
+            self.err.print(escape(for_people(text, sys.stderr)), highlight=False, soft_wrap=True)
 
     def document(self, data: Any) -> None:
         """With ``--json``: the one document on stdout."""

@@ -37,7 +37,7 @@ def theory(
 ) -> None:
     """Mean-field numbers of a wide net: where signals settle, order or chaos, how deep they reach.
 
-    In --json, null stands for what does not exist or is infinite.
+    In --json, null stands for what does not exist.
     """
     terminal = Terminal(json, no_color=no_color)
     numbers = {"--sigma-w2": sigma_w2, "--sigma-b2": sigma_b2, "--width": width, "--depth": depth}
@@ -49,6 +49,8 @@ def theory(
         rows = _critical(activation, given["--sigma-b2"])
     else:
         rows = _mean_field(activation, given["--sigma-w2"], given["--sigma-b2"])
+    if activation == "sine":
+        terminal.note("sine is sin(30 z): mean squares are those of z")
     terminal.document({key: value for key, value, _ in rows})
     if not json:
         _print(terminal, rows)

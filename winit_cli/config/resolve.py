@@ -147,7 +147,8 @@ def _refuse_twin(entry: SchemeEntry, earlier: Mapping[int, SchemeEntry], index: 
     for other in earlier.values():
         if slug(other.label) == slug(entry.label):
             same = "is used twice" if other.label == entry.label else f"and '{brief(other.label)}' share one file name"
-            faults.add(("schemes", index), f"label '{brief(entry.label)}' {same}; give one of them another label:")
+            cure = f"give one of them another, e.g. label: {brief(entry.label)} 2"
+            faults.add(("schemes", index), f"label '{brief(entry.label)}' {same}; {cure}")
             return
 
 

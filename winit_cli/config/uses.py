@@ -12,9 +12,11 @@ from winit_cli.errors import brief, known
 from winit_cli.schemes import SCHEMES, Scheme
 from winit_cli.schemes.recipe import Use
 from winit_cli.tables import Strict
+from winit_cli.theory.activations import ACTIVATIONS
 from winit_cli.theory.gains import IN_TORCH, gain, integrated
 
 FANS = ("module", "torch")
+TORCHS = {"gain": "nonlinearity", "nonlinearity": "gain"}  # what kaiming takes in place of xavier's gain, and back
 
 
 class UseReader:
@@ -43,7 +45,7 @@ class UseReader:
         if model is None:
             return None
         options = model.model_dump()
-        resolved = self._resolved(options, path)
+        resolved = self._resolved(row, options, path)
         wrong = row.check(resolved) if "auto" not in resolved.values() else None
         if wrong is not None:
             self.faults.add(path, f"{row.name}: {wrong}")
@@ -59,16 +61,19 @@ class UseReader:
         cls = row.options
         for key in [key for key in given if key not in cls.model_fields]:
             names = [*cls.model_fields, "scheme", *(["fan"] if row.sees_layout else []), *beside]
-            self.faults.add((*path, key), f"{row.name} has no option '{brief(key)}'; {known(key, names)}")
+            meant = TORCHS[key] if TORCHS.get(key) in names else key
+            self.faults.add((*path, key), f"{row.name} has no option '{brief(key)}'; {known(meant, names)}")
         return self.faults.model(cls, {k: v for k, v in given.items() if k in cls.model_fields}, path)
 
-    def _resolved(self, options: Mapping[str, Any], path: Path_) -> dict[str, Any]:
+    def _resolved(self, row: Scheme, options: Mapping[str, Any], path: Path_) -> dict[str, Any]:
         """Replace activations by their gains: ``auto`` is the model's activation."""
         resolved = dict(options)
         for key in ("gain", "nonlinearity", "activation"):
             if options.get(key) in ("auto", "integrated") and self.activation is None:
                 meant = f"{key}: {options[key]} means the model's activation, which this model does not name"
-                self.faults.add((*path, key), f"{meant}; name it, e.g. {key}: relu")
+                names = ("relu", *ACTIVATIONS)
+                fitting = next((name for name in names if row.check({**options, key: name}) is None), names[0])
+                self.faults.add((*path, key), f"{meant}; name it, e.g. {key}: {fitting}")
                 return resolved
         if isinstance(options.get("gain"), str):
             resolved["gain"] = self._gain(options["gain"])

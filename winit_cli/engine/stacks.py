@@ -20,6 +20,7 @@ ON_CPU, ON_GPU = 8, 256  # trials of a stack; more gained nothing, and take memo
 LOOPED = 1  # trials of a stack on a processor whose layers run trial by trial: one trial fits its cache best
 COPIES = 6  # of the weights: themselves, gradients, two states of an optimizer, and temporaries
 KEPT = 4  # numbers kept for the backward pass by each output of a layer
+EXAMPLES = 2  # that go through a model to count its outputs
 
 
 def divide(trials: Sequence[Trial], missing: Sequence[int], memory: int, workers: int) -> list[list[int]]:
@@ -52,7 +53,10 @@ def largest_stack(setting: Setting, memory: int) -> int:
 
 
 def bytes_of(setting: Setting, model: nn.Module) -> int:
-    """Memory that one trial of a stack takes, estimated from the sizes of a model on the meta device."""
+    """Memory that one trial of a stack takes, estimated from the sizes of a model, which leaves the meta device.
+
+    Two examples go through memory that nothing has written to: on the meta device torch imports its compiler first.
+    """
     outputs = 0
 
     def count(module: nn.Module, _: object, out: Tensor | tuple[Tensor, object]) -> None:
@@ -64,12 +68,14 @@ def bytes_of(setting: Setting, model: nn.Module) -> int:
     for module in model.modules():
         if not [*module.children()]:
             module.register_forward_hook(count)
-    batch = max(setting.train.batch_size, 2)
-    x = torch.empty(batch, *setting.task.input_shape, device="meta")
+    values = {name: torch.empty(kept.shape, dtype=kept.dtype) for name, kept in model.state_dict().items()}
+    model.load_state_dict(values, assign=True)
+    x = torch.zeros(EXAMPLES, *setting.task.input_shape)
     with torch.no_grad():
-        model(x)
+        model.eval()(x)
     weights = sum(math.prod(slot.shape) for slot in setting.rehearsal.slots)
-    return 4 * (COPIES * weights + KEPT * outputs + 2 * x.numel())
+    of_one = (KEPT * outputs + 2 * x.numel()) // EXAMPLES
+    return 4 * (COPIES * weights + of_one * max(setting.train.batch_size, 2))
 
 
 def _even(positions: list[int], largest: int, workers: int) -> list[list[int]]:

@@ -45,7 +45,7 @@ def gain_source(scheme: str, options: Mapping[str, Any], given: Mapping[str, Any
     if "nonlinearity" in options:
         name = options["nonlinearity"]
         return f"{TORCHS}('{name}', {options.get('a', 0):g})" if name == "leaky_relu" else f"{TORCHS}('{name}')"
-    if "gain" not in options:
+    if "gain" not in options or SCHEMES[scheme].choose is not None:
         return "the scheme's own"
     named = given.get("gain")
     if isinstance(named, str):

@@ -28,7 +28,7 @@ KINDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "rnn": ("RNN", (0,)),
     "embedding": ("Embedding", (0,)),
 }
-GATES = {"lstm": "i, f, g, o", "gru": "r, z, n"}  # in the order of torch's packed weights
+GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")}  # in the order of torch's packed weights
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class Layer:
     def is_recurrent(self) -> bool:
         """Whether it has a state."""
         return self.kind in ("lstm", "gru", "rnn")
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The names of its gates, in the order of torch's packed weights."""
+        return GATES.get(self.kind, ())
 
     @property
     def outputs(self) -> int:

@@ -10,13 +10,19 @@ from typing import Any
 from winit_cli.explain.layers import Layer
 from winit_cli.explain.parameters import Parameter
 from winit_cli.explain.words import of_stack
+from winit_cli.theory.activations import OMEGA_0
 from winit_cli.theory.phase import mean_field, phase
 from winit_cli.theory.propagation import gradient_factor, layer_factor, mean_squares
 from winit_cli.theory.scale_free import SLOPES
 
-Q = 1.0  # the mean square of pre-activations from which all is told
+Q = {"sine": OMEGA_0**-2}  # the mean square of pre-activations from which all is told, where it is not 1
 DEPTHS = (10, 30)
 LARGEST = 1e6  # of sigma_w2: beyond, signals overflow or saturate, and there is nothing to tell
+
+
+def q_of(activation: str) -> float:
+    """The mean square of pre-activations from which all is told."""
+    return Q.get(activation, 1.0)
 
 
 def unknown(parameters: Sequence[Parameter]) -> str | None:
@@ -34,7 +40,7 @@ def unknown(parameters: Sequence[Parameter]) -> str | None:
 def signal_facts(
     activation: str, layer: Layer, of_layer: Sequence[Parameter], square: Sequence[Parameter]
 ) -> dict[str, Any]:
-    """Factors on mean squares of pre-activations (forward, fan_in) and gradients (backward, fan_out) at ``Q``.
+    """Factors on mean squares of pre-activations (forward, fan_in) and gradients (backward, fan_out) at ``q_of``.
 
     ``of_layer`` are the layer's weight and biases, ``square`` those of the square layer of its width. The numbers of
     ``stack`` are for such square layers one after another. Where there is no theory there is only a sentence.
@@ -45,7 +51,7 @@ def signal_facts(
     stack = _stack(activation, square)
     return {
         "activation": activation,
-        "q": Q,
+        "q": q_of(activation),
         "scale_matters": activation not in SLOPES,
         "layer": str(layer),
         **_factors(activation, of_layer),
@@ -60,8 +66,8 @@ def _factors(activation: str, parameters: Sequence[Parameter]) -> dict[str, floa
     return {
         "sigma_w2": _sigma_w2(weight),
         "sigma_b2": sigma_b2,
-        "layer_factor": layer_factor(activation, weight.variance, weight.fan_in, sigma_b2, Q),
-        "gradient_factor": _gradient_factor(activation, weight, Q),
+        "layer_factor": layer_factor(activation, weight.variance, weight.fan_in, sigma_b2, q_of(activation)),
+        "gradient_factor": _gradient_factor(activation, weight, q_of(activation)),
     }
 
 
@@ -69,10 +75,11 @@ def _stack(activation: str, parameters: Sequence[Parameter]) -> dict[str, Any]:
     factors = _factors(activation, parameters)
     sigma_w2, sigma_b2 = factors["sigma_w2"], factors["sigma_b2"]
     found = mean_field(activation, sigma_w2, sigma_b2)
-    squares = mean_squares(activation, sigma_w2, sigma_b2, Q, max(DEPTHS) + 1)
+    q = q_of(activation)
+    squares = mean_squares(activation, sigma_w2, sigma_b2, q, max(DEPTHS) + 1)
     slopes = [_gradient_factor(activation, parameters[0], q) for q in squares[:-1]]
     after = {
-        f"after_{depth}": {"mean_square": squares[depth] / Q, "gradient": math.prod(slopes[:depth])} for depth in DEPTHS
+        f"after_{depth}": {"mean_square": squares[depth] / q, "gradient": math.prod(slopes[:depth])} for depth in DEPTHS
     }
     return factors | after | asdict(found) | {"phase": phase(found)}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from winit_cli.theory.activations import OMEGA_0
 from winit_cli.theory.phase import growth
 from winit_cli.theory.scale_free import SLOPES
 
@@ -28,6 +30,9 @@ def _forward(activation: str, stack: Mapping[str, Any]) -> str:
     if q_star == 0:
         by = f", {chi:.4g}x per layer" if activation in SLOPES else ""
         return f"{SIGNAL} falls {'slowly ' if stack['phase'] == 'critical' else ''}to 0{by}"
+    if activation == "sine":
+        of_sine = f"the sine takes {OMEGA_0:g} z, of size {OMEGA_0 * math.sqrt(q_star):.3g}"
+        return f"{SIGNAL} z settles at q* = {q_star:.4g} ({of_sine})"
     return f"{SIGNAL} settles at q* = {q_star:.4g}" + (", where biases hold it up" if activation in SLOPES else "")
 
 

@@ -105,7 +105,7 @@ def _needed(rows: list[Row]) -> str:
 
 
 def _failures(rows: list[Row], several: bool) -> Iterator[str]:
-    for outcome, verb in (("diverged", "Diverged"), ("stuck", "Stuck")):
+    for outcome, verb in (("diverged", "Diverged"), ("stuck", "Stuck, no better than a constant answer")):
         hit = [row for row in rows if row[outcome]]
         if hit:
             counts = _list(f"{_name(row, several)} in {row[outcome]} of {row['n']}" for row in hit)

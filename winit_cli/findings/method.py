@@ -10,6 +10,12 @@ from winit_cli.claims.reach import seeds_for_claims
 from winit_cli.findings.numbers import counted, number
 from winit_cli.stats import SIGNIFICANT, Rules, family_size, seeds_for_a_verdict, smallest_p
 
+# what an interval of ranks means beside a verdict
+OPEN_PLACES = (
+    "places that these seeds leave open, for all labels at once; a verdict is about one label and the baseline alone, "
+    "so that a label can be worse than the baseline and have many places open"
+)
+
 
 @dataclass(frozen=True)
 class Reach:

@@ -42,6 +42,18 @@ def p_text(p: float) -> str:
     return text if p >= 0.05 or float(text) < 0.05 else "0.049"
 
 
+def open_places(row: Row) -> str:
+    """``1-3``: the places that the seeds leave open to a row of the ranking."""
+    low, high = row["rank_low"], row["rank_high"]
+    return f"{low}" if low == high else f"{low}-{high}"
+
+
+def ranked(row: Row) -> str:
+    """``2 (1-3)``, or ``2`` where the seeds leave no other place open."""
+    places = open_places(row)
+    return f"{row['rank']} ({places})" if "-" in places else f"{row['rank']}"
+
+
 def with_interval(mean: float, low: float, high: float) -> str:
     """``0.912 ± 0.006``: the mean to the second digit of half its interval, but to no more than five digits in all; the
     mean alone without an interval."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from pandas import DataFrame
 
 from winit_cli.findings.numbers import Row, records
 from winit_cli.findings.tables import Tables
-from winit_cli.findings.why import why
+from winit_cli.findings.why import ended, why
 from winit_cli.stats import (
     SELECTED,
     at_selected,
@@ -83,15 +84,15 @@ def _of_variant(
             "label": label,
             "lr": rate,
             "beats": tuple(named[rival] for rival in place.beats),
-            **_results(group),
-            **_gradients(start, label, rate, probed.get(label)),
+            **(results := _results(group)),
+            **_gradients(start, label, rate, probed.get(label), results),
             **_compared(tables, label, lr, metric),
             **_learning(tables.learning, label, rate),
         }
 
 
-def _results(group: DataFrame) -> dict[str, object]:
-    found: dict[str, object] = {
+def _results(group: DataFrame) -> dict[str, Any]:
+    found: dict[str, Any] = {
         "scheme": str(group["scheme"].iloc[0]) if len(group) else "",
         "n": len(group),
         "diverged": int((group["status"] == "diverged").sum()),
@@ -103,7 +104,9 @@ def _results(group: DataFrame) -> dict[str, object]:
     return found
 
 
-def _gradients(start: DataFrame, label: str, lr: float, verdict: Row | None) -> dict[str, object]:
+def _gradients(
+    start: DataFrame, label: str, lr: float, verdict: Row | None, results: Mapping[str, Any]
+) -> dict[str, object]:
     own = start[(start["label"] == label) & (start["lr"] == lr)]
     weights = list(dict.fromkeys(own["param"]))
     first, last = (_median(own, weights[end]) if weights else math.nan for end in (0, -1))
@@ -111,7 +114,7 @@ def _gradients(start: DataFrame, label: str, lr: float, verdict: Row | None) -> 
         "first_grad": first,
         "last_grad": last,
         "at_start": verdict and verdict["verdict"],
-        "why": why(first, last, verdict),
+        "why": why(first, last, verdict, ended(*(results[name] for name in ("n", "stuck", "diverged")))),
     }
 
 

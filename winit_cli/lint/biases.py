@@ -20,7 +20,7 @@ def random_biases(label: Label) -> Iterator[Found]:
     if not left:
         return
     widest = max(left, key=lambda filled: filled.moments.std or 0)
-    rest = f"; the other {len(biases) - len(left)} are set" if len(left) < len(biases) else ""
+    rest = f"; the rest of the {len(biases)} are set" if len(left) < len(biases) else ""
     yield Found(
         (label,),
         label.path(left[0]),

@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from winit_cli.config import Ignore
-from winit_cli.errors import known
-from winit_cli.lint import LINTS
+from winit_cli.errors import brief, known
 from winit_cli.lint.finding import Finding, finding, joined
+from winit_cli.lint.rules import RULES, Rule
 from winit_cli.lint.subject import Found, Study
 from winit_cli.plan import Plan
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found, warnings first, and what ``ignore:`` set aside, each with the entry that did."""
+    """What was found, warnings first, and what ``ignore:`` set aside, each with the entry that did; ``failed`` says of
+    each rule that raised an error which and why."""
 
     findings: list[Finding]
     ignored: list[tuple[Finding, Ignore]]
+    failed: list[str]
     source: str
 
     @property
@@ -30,22 +32,34 @@ class Checked:
     def document(self) -> dict[str, Any]:
         """``findings`` and ``ignored`` of the JSON document."""
         ignored = [one.flat(self.source) | {"why_ignored": entry.reason} for one, entry in self.ignored]
-        return {"findings": [one.flat(self.source) for one in self.findings], "ignored": ignored}
+        findings = [one.flat(self.source) for one in self.findings]
+        return {"findings": findings, "ignored": ignored, "failed": self.failed}
 
 
 def check_plan(plan: Plan) -> Checked:
-    """All findings of a plan; nothing is built, trained or written."""
+    """All findings of a plan; nothing is built, trained or written. A rule that raises an error stops nothing."""
     study = Study(plan)
     kept: list[Finding] = []
     aside: dict[int, list[Finding]] = {}
-    for rule, lint in LINTS.items():
-        for found in lint.look(study):
+    failed: list[str] = []
+    for rule, look in RULES.items():
+        for found in _looked(rule, look, study, failed):
             index = _ignored_by(plan.config.ignore, rule, found)
             (kept if index is None else aside.setdefault(index, [])).append(finding(rule, found, study))
     remarks = list(_remarks(study, aside))
     findings = sorted([*joined(kept), *remarks], key=lambda one: one.severity == "note")
     ignored = [(one, plan.config.ignore[index]) for index, found in sorted(aside.items()) for one in joined(found)]
-    return Checked(findings, ignored, plan.config.variants[0].document.source)
+    return Checked(findings, ignored, failed, plan.config.variants[0].document.source)
+
+
+def _looked(rule: str, look: Rule, study: Study, failed: list[str]) -> list[Found]:
+    """What a rule finds; nothing where it raises an error, which is added to those that ``failed``."""
+    try:
+        return list(look(study))
+    except Exception as error:
+        words = " ".join(str(error).split())
+        failed.append(f"lint {rule} failed: {type(error).__name__}: {brief(words, 200)}")
+        return []
 
 
 def _ignored_by(entries: Sequence[Ignore], rule: str, found: Found) -> int | None:

@@ -6,98 +6,118 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from winit_cli.findings.numbers import counted
 from winit_cli.lint.chain import Chain, Layer
 from winit_cli.lint.expectation import LEAST
 from winit_cli.lint.filled import Filled
 from winit_cli.lint.prediction import is_centred, predict
 from winit_cli.lint.sizes import std_too_large, std_too_small
-from winit_cli.lint.subject import Found, Label, Severity
+from winit_cli.lint.subject import Found, Label
 from winit_cli.probe import advice
 from winit_cli.schemes import SCHEMES
 from winit_cli.theory.maps import mean_power_of_slope, mean_square
 from winit_cli.theory.meanfield import chi_1, q_star
+from winit_cli.theory.scale_free import SLOPES
 
 NEAR = 0.1  # a gain this near, in proportion, will do
-NOTABLE = 10.0  # a change over all layers beyond which a mismatch is no longer a matter of taste
+NOTED = 1.5  # so many times more than with a fitting gain signal or gradient must change over all layers to be told
+CHAOTIC = 10.0  # or so many times the gradient, where the signal settles and no gain fits it better
 UNFIT = ("sigmoid", "softplus")  # no gain keeps the signal through them: they are not near 0 at 0
 SELU_IN_TORCH = 0.75
+Changes = tuple[float, float]  # of the signal's size from the first hidden layer to the last, of the gradient's back
 
 
 def gain_mismatch(label: Label) -> Iterator[Found]:
-    """Hidden layers behind an activation whose gain another activation takes; silent where it is too small or large."""
+    """Hidden layers behind an activation that takes another gain; silent where the rules for std speak.
+
+    What is told is no fault by itself, so it is a note: what the probe would call ill is the matter of those rules.
+    """
     chain = label.chain
     if chain is None or chain.activation in UNFIT or any((*std_too_small(label), *std_too_large(label))):
         return
     for weight in {layer.weight.rule: layer.weight for layer in chain.hidden[1:]}.values():
         gain = weight.moments.gain
-        if gain and weight.is_drawn and not SCHEMES[weight.use.scheme].own_biases and not _fits(gain, chain.activation):
-            yield _found(label, chain, weight, gain)
+        if gain and weight.is_drawn and not SCHEMES[weight.use.scheme].own_biases:
+            yield from _found(label, chain, weight, gain)
 
 
 def _takes(activation: str) -> list[float]:
-    """The gains that keep a small signal, and one of size 1: ``E[f'(0±)^2]^(-1/2)`` and ``E[f(z)^2]^(-1/2)``."""
-    kept = mean_power_of_slope(activation, 0), mean_square(activation, 1)
-    return sorted({round(1 / math.sqrt(number), 4) for number in kept})
+    """The gains that keep a signal: a small one, ``E[f'(0±)^2]^(-1/2)``, where it stays small, and one of size 1,
+    ``E[f(z)^2]^(-1/2)``; for selu that of the paper alone."""
+    small, one = (1 / math.sqrt(kept) for kept in (mean_power_of_slope(activation, 0), mean_square(activation, 1)))
+    stays = activation in SLOPES or (activation != "selu" and q_star(activation, small**2, 0) is not None)
+    return [small, one] if stays else [one]
 
 
-def _fits(gain: float, activation: str) -> bool:
-    return any(abs(gain / takes - 1) <= NEAR for takes in _takes(activation))
-
-
-def _found(label: Label, chain: Chain, weight: Filled, gain: float) -> Found:
-    fitting = min(_takes(chain.activation), key=lambda takes: abs(math.log(takes / gain)))
-    fitting = 1.0 if chain.activation == "selu" else fitting  # as the paper has it
-    changes = _changes(label, chain, fitting / gain)
-    reason = _settling(chain.activation, gain) or _changing(chain.activation, fitting, changes)
-    reason = f"the gain is {gain:.3g}, {reason}"
-    extent = max(abs(math.log(change or LEAST)) for change in changes or [1.0])
+def _found(label: Label, chain: Chain, weight: Filled, gain: float) -> Iterator[Found]:
+    takes, changes = _takes(chain.activation), _changes(label, chain, 1.0)
+    fitting = min(takes, key=lambda fit: abs(math.log(fit / abs(gain))))
+    fit = _changes(label, chain, fitting / abs(gain))
+    q, chi = q_star(chain.activation, gain**2, 0), chi_1(chain.activation, gain**2, 0)
+    if _is_near(gain, takes[0]):
+        return
+    if q and chi and chi > 1 and changes:
+        reason = _settling(chain, q, chi, changes)
+        worse = changes[1] / CHAOTIC
+    else:
+        reason = _changing(chain, fitting, changes, fit)
+        worse = _apart(changes, fit) / NOTED if changes and fit else 0.0 if _is_near(gain, fitting) else math.inf
     if chain.layers[-1].weight.use == weight.use and gain > 1 + NEAR:
         reason += "; the head, which no activation follows, gets it too"
-    severity: Severity = "warning" if extent > math.log(NOTABLE) else "note"
-    path = label.path(weight, "gain", "nonlinearity", "scheme")
-    return Found((label,), path, reason, advice.cure(chain.activation), severity, extent)
+    if worse > 1:
+        path = label.path(weight, "gain", "nonlinearity", "scheme")
+        yield Found((label,), path, f"the gain is {gain:.3g}, {reason}", advice.cure(chain.activation), "note", worse)
 
 
-def _settling(activation: str, gain: float) -> str:
-    """What becomes of the signal under one gain in all layers, where its size settles above 0."""
-    q, chi = q_star(activation, gain**2, 0), chi_1(activation, gain**2, 0)
-    if not q or not chi:
-        return ""
-    grows = "grow" if chi > 1 else "shrink"
-    kept = f"with which {activation} settles at size {math.sqrt(q):.2g} and gradients {grows}"
-    return f"{kept} {math.sqrt(chi):.3g}x per layer; {_takes(activation)[0]:.3g} keeps them"
+def _is_near(gain: float, takes: float) -> bool:
+    return abs(abs(gain) / takes - 1) <= NEAR
 
 
-def _changing(activation: str, fitting: float, changes: tuple[float, float] | None) -> str:
-    """How much of signal and gradient is left, or too much."""
-    reason = f"{activation} takes {fitting:.3g}"
-    if changes is None:
+def _apart(changes: Changes, fit: Changes) -> float:
+    """How many times more than with a fitting gain signal or gradient changes; 1 where it changes less."""
+    worst, of_fit = (max(abs(math.log(change)) for change in each) for each in (changes, fit))
+    apart = max(abs(math.log(one / other)) for one, other in zip(changes, fit, strict=True))
+    return math.exp(apart) if worst > of_fit else 1.0
+
+
+def _settling(chain: Chain, q: float, chi: float, changes: Changes) -> str:
+    """What becomes of signal and gradient under one gain in all layers, where the signal settles and is chaotic."""
+    keeps, hidden = _takes(chain.activation)[0], len(chain.hidden)
+    return (
+        f"with which {chain.activation} settles at size {math.sqrt(q):.2g} and gradients grow {math.sqrt(chi):.3g}x "
+        f"per layer, {changes[1]:.0f}x over {hidden} hidden layers; {keeps:.3g} keeps them"
+    )
+
+
+def _changing(chain: Chain, fitting: float, changes: Changes | None, fit: Changes | None) -> str:
+    """How much of signal and gradient is left, or too much, in proportion to what a fitting gain leaves."""
+    reason = f"{chain.activation} takes {fitting:.3g}"
+    if changes is None or fit is None:
         return reason
-    return f"{reason}: signal {changes[0]:.2g}x, gradient {changes[1]:.2g}x of those with {fitting:.3g}"
+    signal, gradient = (one / other for one, other in zip(changes, fit, strict=True))
+    hidden = counted(len(chain.hidden), "hidden layer")
+    return f"{reason}: over {hidden} signal {signal:.2g}x, gradient {gradient:.2g}x of those with {fitting:.3g}"
 
 
-def _changes(label: Label, chain: Chain, factor: float) -> tuple[float, float] | None:
-    """Signal of the last hidden layer and gradient of the first, in proportion to those with weights so many times as
-    large behind the activations."""
+def _changes(label: Label, chain: Chain, factor: float) -> Changes | None:
+    """With weights so many times as large behind the activations; the middle of what theory expects."""
     if label.prediction is None or not is_centred(chain):
         return None
-    fitting = replace(
-        chain, layers=tuple(_scaled(layer, factor) if i else layer for i, layer in enumerate(chain.layers))
-    )
-    (signal, gradient), (fit_signal, fit_gradient) = (_ends(label, one) for one in (chain, fitting))
-    return math.sqrt(signal / fit_signal), math.sqrt(gradient / fit_gradient)
+    layers = (_scaled(layer, factor) if i else layer for i, layer in enumerate(chain.layers))
+    found = predict(replace(chain, layers=tuple(layers)), label.inputs.square, label.inputs.squares)
+    last = len(chain.hidden) - 1
+    forward, back = _middle(found.squares[last]) / _middle(found.squares[0]), found.gradients
+    return math.sqrt(forward), math.sqrt(_middle(back[0]) / _middle(back[last]))
+
+
+def _middle(bounds: tuple[float, float]) -> float:
+    return max(LEAST, math.sqrt(bounds[0]) * math.sqrt(bounds[1]))
 
 
 def _scaled(layer: Layer, factor: float) -> Layer:
     moments = layer.weight.moments
     assert moments.std is not None
     return replace(layer, weight=replace(layer.weight, moments=replace(moments, std=moments.std * factor)))
-
-
-def _ends(label: Label, chain: Chain) -> tuple[float, float]:
-    """Upper bounds of the mean square of the last hidden layer, and of the first layer's squared gradient."""
-    found = predict(chain, label.inputs.square, label.inputs.squares)
-    return found.squares[len(chain.hidden) - 1][1], found.gradients[0][1]
 
 
 def selu_gain(label: Label) -> Iterator[Found]:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from winit_cli.criteria import FADED, LOST
 from winit_cli.lint.filled import Filled
 from winit_cli.lint.recurrence import Recurrence, lstm_factor, recurrence_of
 from winit_cli.lint.steps import SURE, power
 from winit_cli.lint.subject import Found, Label
-from winit_cli.probe.criteria import FADED, LOST
+from winit_cli.lint.words import is_beyond
 
 ALIKE = ("zeros", "ones", "constant", "normal", "uniform", "trunc_normal", "pytorch_default")  # the same for all gates
 WEAK = 0.4  # n Var(W) up to which recurrent weights do no more than the first order says
@@ -67,11 +68,15 @@ def _half_open(label: Label, bias: Filled) -> Iterator[Found]:
         yield Found(
             (label,),
             label.path(bias),
-            f"the forget gate begins at 0.5 (bias 0): of the first of {steps} steps the cell keeps {kept:.0e}; a bias "
-            f"of 1 keeps {opened:.0e} (Jozefowicz et al. 2015)",
+            f"the forget gate begins at 0.5 (bias 0): of the first of {steps} steps the cell keeps {_left(kept)}; a "
+            f"bias of 1 keeps {_left(opened)} (Jozefowicz et al. 2015)",
             _cure(label, bias),
             "warning" if is_lost else "note",
         )
+
+
+def _left(share: float) -> str:
+    return "nothing (it underflows)" if is_beyond(share) else f"{share:.0e}"
 
 
 def _is_lost(recurrence: Recurrence) -> bool:

@@ -10,12 +10,11 @@ import math
 import statistics
 from collections.abc import Iterator
 
+from winit_cli.criteria import BACKWARD_GROWN, FADED, LOST, SATURATED
 from winit_cli.lint.expectation import LEAST, expectation, saturated
 from winit_cli.lint.recurrence import Recurrence, recurrence_of, squares_of
 from winit_cli.lint.subject import Found, Label
-from winit_cli.lint.words import std_text
-from winit_cli.probe import advice
-from winit_cli.probe.criteria import BACKWARD_GROWN, FADED, LOST, SATURATED
+from winit_cli.lint.words import ending, is_beyond, std_text
 
 SURE = 1.1  # how far beyond a limit, in proportion, an expectation must lie: networks of a few seeds scatter around it
 _CURES = {
@@ -41,12 +40,13 @@ def _ends_of_time(label: Label, *, grown: bool) -> Iterator[Found]:
     factor, lags = factor_of(label, found), found.steps - 1
     change, least, most = (power(base, lags) for base in (factor, factor / found.scatter, factor * found.scatter))
     if (least > BACKWARD_GROWN) if grown else (change < FADED / SURE):
-        how = "grows" if factor > 1 else "shrinks"
+        how, whose, comma = "grows" if factor > 1 else "shrinks", "the last step's", "" if is_beyond(change) else ","
+        steady = f" {factor:.2g}x per time step" if factor else ""
         yield Found(
             (label,),
             _path(label, found),
-            f"the gradient {how} {factor:.2g}x per time step on its way back, to {advice.times(change)} the last "
-            f"step's at the first of {found.steps} ({std_text(found.weight)})",
+            f"the gradient {how}{steady} on its way back{comma} "
+            f"{ending(change, whose, f'at the first of {found.steps}')} ({std_text(found.weight)})",
             _CURES[label.activation or ""],
             "warning" if grown or most < LOST else "note",
             abs(lags * math.log(factor or LEAST)),

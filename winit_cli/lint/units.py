@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from winit_cli.criteria import DEAD
 from winit_cli.lint.chain import HIDDEN
 from winit_cli.lint.filled import Filled
 from winit_cli.lint.subject import Found, Label
-from winit_cli.probe.criteria import DEAD
 from winit_cli.schemes.slots import LAYERS
 from winit_cli.theory.activations import ACTIVATIONS
 

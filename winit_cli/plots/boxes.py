@@ -21,6 +21,7 @@ FULL = 0.8  # height of the fullest bin
 CUT = 3.0  # times the second fullest, above which the fullest is cut
 TINY = 6.5
 ROW = 1.05  # inches
+NARROW = 0.015  # the least width of a bin, in proportion to the box
 Floats = NDArray[np.float64]
 
 
@@ -107,6 +108,8 @@ def _draw(one: Box, place: int, ax: Axes, color: str) -> None:
         return np.asarray(place - WIDE / 2 + WIDE * (np.asarray(values) - low) / (high - low))
 
     left, right = across(one.low), across(one.high)
+    thin = NARROW * WIDE - (right - left)  # equal values too are seen
+    left, right = left - np.maximum(thin, 0) / 2, right + np.maximum(thin, 0) / 2
     bars = [[(a, 0), (a, h), (b, h), (b, 0)] for a, b, h in zip(left, right, FULL * one.heights, strict=True)]
     ax.add_collection(PolyCollection(bars, facecolors=color, edgecolors=color, linewidths=0.3, alpha=0.75))
     if low < 0 < high:

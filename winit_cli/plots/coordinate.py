@@ -71,8 +71,10 @@ def _slopes(found: DataFrame) -> str:
     """The smallest and the largest exponent of a panel."""
     slopes = found["slope"].to_numpy(dtype=np.float64)
     slopes = slopes[np.isfinite(slopes)]
-    ends = (f"width^{round(float(end), 2) + 0.0:.2f}" for end in (slopes.min(initial=9), slopes.max(initial=-9)))
-    return " to ".join(ends) if len(slopes) else "nothing changes"
+    if not len(slopes):
+        return "nothing changes"
+    ends = (f"width^{round(float(end), 2) + 0.0:.2f}" for end in (slopes.min(), slopes.max()))
+    return " to ".join(dict.fromkeys(ends))
 
 
 def _key(drawn: Figure, last: DataFrame, deepest: int) -> None:

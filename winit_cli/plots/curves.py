@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 
-from winit_cli.plots.logscale import set_ticks, ticks
+from winit_cli.plots.logscale import finer_ticks, set_ticks, ticks
 from winit_cli.plots.panels import MOST, Facet, facets, grid, heading, quantiles, remark
 from winit_cli.plots.style import GREY, Look, legend, looks
 from winit_cli.plots.window import Window, constant_of, cut_off, diverged, window_of
@@ -88,7 +88,7 @@ def _panel(run: RunFrames, facet: Facet, frame: DataFrame, value: str, window: W
         plot_diverged(mine, ax, value=value, look=shown[label], window=window)
     ax.set(yscale="log" if window.log else "linear", ylim=(window.low, window.high))
     if window.log:
-        set_ticks(ax, "y", ticks(window.low, window.high))
+        set_ticks(ax, "y", ticks(window.low, window.high), finer=finer_ticks(window.low, window.high))
 
 
 def _ended(frame: DataFrame, trials: DataFrame) -> list[tuple[DataFrame, float]]:

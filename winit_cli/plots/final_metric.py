@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 
-from winit_cli.plots.logscale import set_ticks, ticks
+from winit_cli.plots.logscale import finer_ticks, set_ticks, ticks
 from winit_cli.plots.panels import heading, rates, variants
 from winit_cli.plots.style import GREY, SMALL, Look, looks, short
 from winit_cli.stats import groups, mean_interval, numbers_of, split_label
@@ -42,7 +42,8 @@ def figure(run: RunFrames, only: Sequence[str] = ()) -> Figure | None:
     shown = values[values <= high]
     if metric == "final_test_loss" and shown.min() > 0 and shown.max() > 30 * shown.min():
         axes[0].set_xscale("log")
-        set_ticks(axes[0], "x", ticks(float(shown.min()), float(shown.max())))
+        ends = float(shown.min()), float(shown.max())
+        set_ticks(axes[0], "x", ticks(*ends), finer=finer_ticks(*ends))
     if metric == "final_test_accuracy":  # an interval of the mean may leave what an accuracy can be
         left, right = axes[0].get_xlim()
         axes[0].set_xlim(max(left, -0.03), min(right, 1.03))

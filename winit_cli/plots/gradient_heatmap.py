@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from pandas import DataFrame
 
+from winit_cli.plots.logscale import tick_text, ticks
 from winit_cli.plots.panels import grid, heading, rates, remark, variants
 from winit_cli.plots.style import GREY, SMALL, short
 from winit_cli.stats import numbers_of
@@ -106,6 +107,9 @@ def _keys(drawn: Figure, axes: NDArray[Any], norm: LogNorm) -> None:
     left = [ax for ax in axes.flat if isinstance(ax, Axes) and ax.figure is not None]
     bar = drawn.colorbar(ScalarMappable(norm, "viridis"), ax=left, extend="both", aspect=30, shrink=0.9)
     bar.set_label("gradient norm", fontsize=SMALL)
+    places = ticks(norm.vmin or 0.1, norm.vmax or 1.0)
+    bar.set_ticks(places, labels=[tick_text(place) for place in places])
+    bar.minorticks_off()
     bar.ax.tick_params(labelsize=SMALL)
     drawn.supxlabel("step", fontsize=9)
     drawn.supylabel("weight tensor,\nfrom input to output", fontsize=9)

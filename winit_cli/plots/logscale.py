@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +61,8 @@ class LogScale:
             line(self.floor, color=GREY, linewidth=0.6, linestyle=":", zorder=0)
         ax.set(**{f"{axis}scale": "log", f"{axis}lim": self.limits()})
         marks = self.marks()
-        set_ticks(ax, axis, [place for place, _ in marks], [text for _, text in marks])
+        finer = finer_ticks(self.low, self.high)
+        set_ticks(ax, axis, [place for place, _ in marks], [text for _, text in marks], finer)
 
     def marks(self) -> list[tuple[float, str]]:
         """Where the ticks are and what is written at them."""
@@ -103,8 +105,19 @@ def tick_text(value: float) -> str:
     return f"$10^{{{round(exponent)}}}$" if math.isclose(exponent, round(exponent)) else f"{value:.1g}"
 
 
-def set_ticks(ax: Axes, axis: str, places: list[float], texts: list[str] | None = None) -> None:
-    """Exactly these ticks and no minor ones."""
+def set_ticks(
+    ax: Axes, axis: str, places: list[float], texts: list[str] | None = None, finer: Sequence[float] = ()
+) -> None:
+    """Exactly these ticks, and between them no minor ones but those of ``finer``."""
     ruler = ax.xaxis if axis == "x" else ax.yaxis
     ruler.set_ticks(places, [tick_text(place) for place in places] if texts is None else texts)
-    ruler.set_ticks([], minor=True)
+    ruler.set_ticks(list(finer), minor=True)
+    ruler.set_tick_params(which="minor", labelbottom=False, labelleft=False)
+
+
+def finer_ticks(low: float, high: float) -> list[float]:
+    """Unnamed ticks that make a logarithmic axis one to be seen: every digit, or beyond a few decades their powers."""
+    bottom, top = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    digits = range(1, 10) if top - bottom <= TICKS else (1,)
+    steps = (digit * 10.0**exponent for exponent in range(bottom, top + 1) for digit in digits)
+    return [step for step in steps if low * 0.999 <= step <= high * 1.001]

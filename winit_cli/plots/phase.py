@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,21 +17,18 @@ from pandas import DataFrame
 
 from winit_cli.plots.panels import grid, heading, remark
 from winit_cli.plots.probe_verdicts import COLORS
-from winit_cli.plots.scan_axes import CRITICAL, NAMES, edges, medians, scale_axis, scanned
+from winit_cli.plots.scan_axes import CRITICAL, NAMES, RATIOS, edges, medians, ratio_of, scale_axis, scanned
 from winit_cli.plots.style import SMALL, short
 
 MOST = 16  # rows of panels
-FAR = 1e6  # gradients that grow or shrink by more are drawn alike
+# gradients that grow or shrink by more are drawn alike: a few orders of magnitude beyond what verdicts bear
+FAR = {"gradient_ratio": 1e6, "time_ratio": 1e10}
 NOTHING = "#BBBBBB"
 REACH: dict[str, Any] = {"color": "black", "linewidth": 1.6}
 HALO = [withStroke(linewidth=3.2, foreground="white")]
-TITLES = {
-    "verdict": "verdict",
-    "gradient_ratio": "gradient of layer 1 / of the head",
-    "correlation": "correlation of two inputs",
-}
+TITLES = {"verdict": "verdict", **RATIOS, "correlation": "correlation of two inputs"}
 SCALES: dict[str, ScalarMappable] = {
-    "gradient_ratio": ScalarMappable(LogNorm(1 / FAR, FAR), "RdBu_r"),
+    **{name: ScalarMappable(LogNorm(1 / far, far), "RdBu_r") for name, far in FAR.items()},
     "correlation": ScalarMappable(Normalize(0, 1), "viridis"),
 }
 
@@ -45,14 +43,15 @@ def figure(frame: DataFrame, critical: float | None = None) -> Figure | None:
     keys = ["label", "width"] if across == "sigma_w" and "width" in axes_of else ["label"]
     rows: list[tuple[Any, DataFrame]] = list(frame.groupby(keys, sort=False))
     shown = rows[:MOST]
-    drawn, axes = grid(len(shown), len(TITLES), width=3.4, height=2.5 if len(shown) < 4 else 1.8)
+    metrics = ("verdict", ratio_of(frame), "correlation")
+    drawn, axes = grid(len(shown), len(metrics), width=3.4, height=2.5 if len(shown) < 4 else 1.8)
     names = short(list(dict.fromkeys(frame["label"])), 26)
     for (key, mine), line in zip(shown, axes, strict=True):
         which = names[key[0]] + (f", width {key[1]:.0f}" if len(key) > 1 else "")
-        for metric, ax in zip(TITLES, line, strict=True):
+        for metric, ax in zip(metrics, line, strict=True):
             plot(mine, ax, metric=metric, across=across, critical=critical)
             heading(ax, which if metric == "verdict" else TITLES[metric])
-    _keys(drawn, axes, frame, critical)
+    _keys(drawn, axes, frame, metrics[1:], critical)
     remark(drawn, len(shown), len(rows), "rows are drawn")
     return drawn
 
@@ -78,7 +77,7 @@ def plot(frame: DataFrame, ax: Axes, *, metric: str, across: str, critical: floa
 
 def _numbers(frame: DataFrame, metric: str, across: str) -> DataFrame:
     found = medians(frame, metric, [across, "depth"])
-    low, high = (1 / FAR, FAR) if metric == "gradient_ratio" else (0.0, 1.0)
+    low, high = (1 / FAR[metric], FAR[metric]) if metric in FAR else (0.0, 1.0)
     return found.assign(value=found["value"].clip(low, high))
 
 
@@ -104,10 +103,11 @@ def _theory(frame: DataFrame, ax: Axes, across: str, critical: float | None) -> 
         ax.axvline(critical, **CRITICAL)
 
 
-def _keys(drawn: Figure, axes: Any, frame: DataFrame, critical: float | None) -> None:
-    for column, (metric, scale) in enumerate(SCALES.items(), 1):
+def _keys(drawn: Figure, axes: Any, frame: DataFrame, metrics: Sequence[str], critical: float | None) -> None:
+    for column, metric in enumerate(metrics, 1):
+        scale = SCALES[metric]
         size: dict[str, Any] = {"aspect": 30, "shrink": 0.9, "fraction": 0.12 / len(axes), "pad": 0.05 / len(axes)}
-        extend = "both" if metric == "gradient_ratio" else "neither"
+        extend = "both" if metric in FAR else "neither"
         bar = drawn.colorbar(scale, ax=list(axes[:, column]), location="top", extend=extend, **size)
         bar.ax.tick_params(labelsize=SMALL)
         bar.ax.minorticks_off()

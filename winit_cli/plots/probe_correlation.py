@@ -12,7 +12,7 @@ from pandas import DataFrame
 
 from winit_cli.plots.expected import expected
 from winit_cli.plots.panels import MOST, grid, heading, remark
-from winit_cli.plots.probe_signal import MARKED, THEORY, name_layers, theory_key
+from winit_cli.plots.probe_signal import FEW, MARKED, THEORY, few, name_layers, theory_key, thin
 from winit_cli.plots.signals import Signals
 from winit_cli.plots.style import GREY, Look, legend, looks
 
@@ -32,6 +32,8 @@ def figure(signals: Signals) -> Figure | None:
         for label in labels:
             look = looks(signals.labels)[label]
             plot(frames[label], by_layer, look=look)
+            for seed in few(signals, label, "correlation"):
+                by_layer.plot(seed["depth"][:-1], seed["value"][:-1], **thin(look))
             plot_map(frames[label], mapped, look=look)
             has_theory = _theory(signals, label, frames[label], by_layer, mapped) or has_theory
         _frame(by_layer, mapped, [frames[label] for label in labels])
@@ -52,7 +54,9 @@ def plot(frame: DataFrame, ax: Axes, *, look: Look) -> Axes:
     marker = look.marker if len(frame) <= MARKED else ""
     style: dict[str, Any] = {"color": look.color, "linestyle": look.line, "marker": marker, "zorder": look.order}
     ax.plot(frame["depth"], frame["mean"], markersize=4, linewidth=1.6, **style)
-    ax.fill_between(frame["depth"], frame["ci_low"], frame["ci_high"], color=look.color, alpha=0.15, linewidth=0)
+    # a cosine lies within 1
+    low, high = (frame[name].where(frame["n"] >= FEW).clip(-1, 1) for name in ("ci_low", "ci_high"))
+    ax.fill_between(frame["depth"], low, high, color=look.color, alpha=0.15, linewidth=0)
     return ax
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
+from winit_cli.criteria import CLOSED, OPEN
 from winit_cli.plots.boxes import Box, box, panels
 from winit_cli.plots.signals import Signals
 
 GATE = "gate_"
-SHUT, OPEN = 0.05, 0.95
 WIDTH = 2.3
 
 
@@ -35,6 +35,6 @@ def _box(frame: DataFrame) -> Box | None:
         return None
     middle, count = (frame["low"] + frame["high"]) / 2, frame["count"]
     whole = count.sum()
-    shut, opened = (count[chosen].sum() / whole for chosen in (middle < SHUT, middle > OPEN))
+    shut, opened = (count[chosen].sum() / whole for chosen in (middle < CLOSED, middle > OPEN))
     text = f"mean {(middle * count).sum() / whole:.2f} · shut {shut:.0%} · open {opened:.0%}"
     return box(frame, text, (0.0, 1.0))

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
+from winit_cli.numerals import short
 from winit_cli.plots.boxes import Box, box, panels
 from winit_cli.plots.signals import Signals
 
@@ -48,7 +49,7 @@ def _chosen(count: int) -> list[int]:
 def _box(frame: DataFrame) -> Box:
     low, high = float(frame["low"].min()), float(frame["high"].max())
     if low == high:
-        return box(frame, f"all {low:.2g}")
+        return box(frame, f"all {short(low)}")
     if abs(low + high) < 0.25 * (high - low):
-        return box(frame, f"± {max(-low, high):.2g}")
-    return box(frame, f"{low:.2g} to {high:.2g}")
+        return box(frame, f"± {short(max(-low, high))}")
+    return box(frame, f"{short(low)} to {short(high)}")

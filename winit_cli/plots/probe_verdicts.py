@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from winit_cli import numerals
 from winit_cli.plots.panels import remark
 from winit_cli.plots.signals import Signals
 from winit_cli.plots.style import SMALL, literal, looks, short
@@ -38,7 +39,7 @@ def figure(signals: Signals) -> Figure | None:
         layers = signals.of(label, "pre_mean_square")
         depth = next(iter(layers.loc[layers["layer"] == layer, "depth"]), None)
         plot(ax, row=row, layers=len(layers), verdict=verdict, first=depth)
-        text = literal(verdict if depth is None else f"{verdict}  {layer}: {metric} {float(value):.2g}")
+        text = literal(verdict if depth is None else f"{verdict}  {layer}: {metric} {numerals.short(float(value))}")
         ax.annotate(text, (1.02, row), xycoords=("axes fraction", "data"), fontsize=SMALL, va="center")
     _frame(signals, shown, ax)
     remark(drawn, len(shown), len(labels), "labels are drawn")

@@ -15,6 +15,10 @@ from winit_cli.stats import numbers_of
 AXES = ("depth", "width", "sigma_w")
 NAMES = {"depth": "hidden layers", "width": "width", "sigma_w": r"$\sigma_w$"}
 CRITICAL: dict[str, Any] = {"color": "black", "linewidth": 1.4, "linestyle": ":"}
+RATIOS = {
+    "time_ratio": "gradient of the first step / of the last",
+    "gradient_ratio": "gradient of layer 1 / of the head",
+}
 Floats = NDArray[np.float64]
 MOST_TICKS = 7
 
@@ -22,6 +26,11 @@ MOST_TICKS = 7
 def scanned(frame: DataFrame) -> list[str]:
     """The axes with more than one value."""
     return [axis for axis in AXES if frame[axis].nunique() > 1]
+
+
+def ratio_of(frame: DataFrame) -> str:
+    """The ratio of gradients that is drawn: over time where that was measured."""
+    return next((name for name in RATIOS if (frame["metric"] == name).any()), "gradient_ratio")
 
 
 def medians(frame: DataFrame, metric: str, by: list[str]) -> DataFrame:

@@ -10,26 +10,27 @@ from pandas import DataFrame
 from winit_cli.plots.logscale import LogScale
 from winit_cli.plots.panels import grid, heading
 from winit_cli.plots.probe_signal import RANGE, THEORY, theory_key
-from winit_cli.plots.scan_axes import CRITICAL, NAMES, medians, scale_axis, scanned
+from winit_cli.plots.scan_axes import CRITICAL, NAMES, RATIOS, medians, ratio_of, scale_axis, scanned
 from winit_cli.plots.style import Look, legend, looks
 
 METRICS = {
     "pre_mean_square": "mean square, last hidden layer",
-    "gradient_ratio": "gradient of layer 1 / of the head",
+    **RATIOS,
     "correlation": "correlation, last hidden layer",
 }
 
 
 def figure(frame: DataFrame, critical: float | None = None) -> Figure | None:
-    """A panel for each number, a line for each label, theory dashed. None where not exactly one axis was scanned."""
+    """A panel for each number, a line for each label, theory dotted. None where not exactly one axis was scanned."""
     axes_of = scanned(frame)
     if len(axes_of) != 1:
         return None
     (across,) = axes_of
     labels = list(dict.fromkeys(frame["label"]))
-    drawn, axes = grid(1, len(METRICS), width=3.3, height=2.8)
+    metrics = ("pre_mean_square", ratio_of(frame), "correlation")
+    drawn, axes = grid(1, len(metrics), width=3.3, height=2.8)
     has_theory = False
-    for (metric, title), ax in zip(METRICS.items(), axes[0], strict=True):
+    for metric, ax in zip(metrics, axes[0], strict=True):
         found, theory = (medians(frame, name, ["label", across]) for name in (metric, f"expected_{metric}"))
         scale = LogScale.over(np.concatenate([found["value"], theory["value"]]), within=RANGE)
         for label in labels:
@@ -46,7 +47,7 @@ def figure(frame: DataFrame, critical: float | None = None) -> Figure | None:
         _frame(ax, across, metric, scale, np.sort(frame[across].unique()).astype(np.float64))
         if critical is not None and across == "sigma_w":
             ax.axvline(critical, **CRITICAL)
-        heading(ax, title)
+        heading(ax, METRICS[metric])
         has_theory = has_theory or len(theory) > 0
     legend(drawn, labels, [theory_key()] if has_theory else [], markers=True)
     return drawn

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from winit_cli.criteria import CLOSED, OPEN
 from winit_cli.plots import (
     probe_correlation,
     probe_gates,
@@ -50,21 +51,21 @@ SIGNAL_PLOTS = (
         "probe_signal",
         "Signal and gradient by layer",
         "Mean square of the pre-activations, and norm of the gradient of the loss with respect to them, before "
-        "training: means over the seeds with 95 % Student-t intervals. Level lines are healthy. Dashed is what "
-        "mean-field theory expects from the variances of weights and biases alone, gradients from the head's on down; "
-        "it is drawn for plain multilayer perceptrons with weights of mean 0. Exact zeros lie on the dotted line "
-        "marked 0.",
+        "training: means over the seeds with 95 % Student-t intervals, or with a thin line for each of two seeds, "
+        "whose interval would fill the picture. Level lines are healthy. Black dots are what mean-field theory expects "
+        "from the variances of weights and biases alone, gradients from the head's on down; they are drawn for plain "
+        "multilayer perceptrons with weights of mean 0. Exact zeros lie on the line marked 0.",
         signal_texts.signal,
         probe_signal.figure,
     ),
     SignalPlot(
         "probe_correlation",
         "How alike two inputs become",
-        "Cosine between the pre-activations of two examples, mean over pairs and seeds: layer by layer at the left, "
-        "each hidden layer against the one before it at the right. At 1 all inputs look alike and the network cannot "
-        "tell them apart; points above the diagonal are on their way there. Dashed is theory: at the left from the "
-        "first layer's measured value on, as if all pairs were equally alike, at the right the map of the last hidden "
-        "layer.",
+        "Cosine between the pre-activations of two examples, mean over pairs and seeds: layer by layer at the left "
+        "(with 95 % Student-t intervals, or a thin line for each of two seeds), each hidden layer against the one "
+        "before it at the right. At 1 all inputs look alike and the network cannot tell them apart; points above the "
+        "diagonal are on their way there. Black dots are theory: at the left from the first layer's measured value on, "
+        "as if all pairs were equally alike, at the right the map of the last hidden layer.",
         signal_texts.correlation,
         probe_correlation.figure,
     ),
@@ -102,8 +103,8 @@ SIGNAL_PLOTS = (
         "probe_gates",
         "Gates of the recurrent layers",
         "How far the gates are open, from 0 to 1, over units, examples and time steps; first probed seed. Shut is "
-        "below 0.05, open above 0.95: there a gate passes next to no gradient of its own. A forget gate of mean f "
-        "keeps a memory for about 1 / (1 - f) steps.",
+        f"below {CLOSED}, open above {OPEN}: there a gate passes next to no gradient of its own. A forget gate of mean "
+        "f keeps a memory for about 1 / (1 - f) steps.",
         signal_texts.gates,
         probe_gates.figure,
     ),

@@ -35,6 +35,12 @@ class Signals:
         found = self.means[(self.means["label"] == label) & (self.means["metric"] == metric)]
         return found.sort_values("depth", kind="stable")
 
+    def seeds(self, label: str, metric: str) -> list[DataFrame]:
+        """The same of each seed alone, with depth and value."""
+        found = self.probe[(self.probe["label"] == label) & (self.probe["metric"] == metric)]
+        layers = found[found["layer"].isin(self.of(label, metric)["layer"])].sort_values("depth", kind="stable")
+        return [rows for _, rows in layers.groupby("seed", sort=False)]
+
     @cached_property
     def variants(self) -> dict[str, tuple[str, ...]]:
         """The labels that were probed, by variant."""

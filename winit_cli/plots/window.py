@@ -28,7 +28,8 @@ class Window:
 def window_of(frame: DataFrame, value: str, constant: float | None, lost: Sequence[str]) -> Window:
     """What the surviving trials need, up to ten times the constant predictor's loss.
 
-    One exploding scheme must not flatten the others, so diverged trials have no say while any survives.
+    One exploding scheme must not flatten the others, so diverged trials have no say in the upper end while any
+    survives; how low they came before they diverged is seen.
     """
     if value == "accuracy":
         return Window(-0.02, 1.02, log=False)
@@ -41,6 +42,9 @@ def window_of(frame: DataFrame, value: str, constant: float | None, lost: Sequen
     inside = numbers[numbers <= ceiling]
     low, high = float(inside.min()), float(inside.max())
     positive = inside[inside > 0]
+    before = numbers_of(frame[frame["trial"].isin(lost)], value)
+    low = min(low, float(np.nanmin(before, initial=low)))
+    positive = np.append(positive, before[(before > 0) & (before < high)])
     if len(positive) and high / positive.min() > 30:
         low = max(float(positive.min()), high * 1e-8)
         room = (high / low) ** 0.05

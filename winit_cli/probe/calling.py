@@ -13,6 +13,21 @@ from winit_cli.foreign import blaming
 Loss = Callable[[Tensor, Any], Tensor]
 
 
+def check_examples(x: Tensor) -> None:
+    """Refuse inputs (B, …) of which no network could learn anything.
+
+    Raises:
+        UsageError: all examples are equal, or the only one is zero.
+    """
+    is_one = bool((x == x[:1]).all())
+    if is_one and (len(x) > 1 or not x.any()):
+        what = "are zero everywhere" if not x.any() and x.is_floating_point() else "are equal"
+        raise UsageError(
+            f"all {len(x)} examples {what}, so nothing could be told apart whatever the weights are: look at the data, "
+            "and give examples that differ"
+        )
+
+
 def forward(module: nn.Module, x: Tensor) -> Tensor:
     """The output of a module, or the first of several.
 

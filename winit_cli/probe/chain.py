@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from winit_cli.criteria import EVEN
 from winit_cli.probe.measured import Measured, Place
 
 SIZES = ("pre_mean_square", "grad_norm")  # lags too: what is not a number there has overflowed
@@ -15,10 +16,12 @@ SIZES = ("pre_mean_square", "grad_norm")  # lags too: what is not a number there
 
 @dataclass(frozen=True)
 class Chain:
-    """Medians over seeds along the layers, the head last; sizes are root mean squares."""
+    """Medians over seeds along the layers, the head last; sizes are root mean squares. ``into_head`` is the mean square
+    of what the head is given."""
 
     places: tuple[Place, ...]
     input_size: float
+    into_head: float
     medians: dict[tuple[int, str], float]
 
     @property
@@ -49,13 +52,32 @@ class Chain:
         return ratio(self.size(depth), self.size(self.start))
 
     def gradient(self, depth: int) -> float:
-        """Norm of the loss's gradient at a layer in proportion to that at the head."""
-        return ratio(self.of(depth, "grad_norm"), self.of(self.head, "grad_norm"))
+        """Norm of the loss's gradient at a layer in proportion to that at the last one; NaN where it was not seen."""
+        return ratio(self.of(depth, "grad_norm"), self.of(self.last, "grad_norm"))
+
+    @property
+    def first(self) -> int:
+        """The first layer with a gradient that was seen: there is none before what is frozen or detached."""
+        return next((depth for depth in self.depths if not math.isnan(self.of(depth, "grad_norm"))), 1)
+
+    @property
+    def last(self) -> int:
+        """The last layer with a gradient that is not 0; the head, but where the loss is about another output."""
+        there = (depth for depth in reversed(self.depths) if self.of(depth, "grad_norm") > 0)
+        return next(there, self.head)
 
     @property
     def start(self) -> int:
         """What sizes are compared with: the input, or the first layer where that has none, or is zero."""
         return 0 if self.input_size > 0 else 1
+
+    @property
+    def change_around(self) -> float:
+        """The size of what the head is given in proportion to the input's, where that is more than the last hidden
+        layer makes, as a residual connection gives it; else 0."""
+        made = [self.of(self.head - 1, metric) for metric in ("pre_mean_square", "act_mean_square")]
+        is_more = self.into_head > EVEN * max(square for square in (0.0, *made) if not math.isnan(square))
+        return ratio(math.sqrt(self.into_head), self.size(self.start)) if is_more else 0.0
 
     def place(self, depth: int) -> Place:
         """The layer at a depth."""
@@ -79,7 +101,8 @@ def chain_of(measured: Sequence[Measured]) -> Chain:
                 overflowed = row.metric.startswith(SIZES) and math.isnan(row.value)
                 values.setdefault((row.depth, row.metric), []).append(math.inf if overflowed else row.value)
     medians = {key: _median(numbers) for key, numbers in values.items()}
-    return Chain(first.places, math.sqrt(_median([one.input_mean_square for one in measured])), medians)
+    input_size = math.sqrt(_median([one.input_mean_square for one in measured]))
+    return Chain(first.places, input_size, _median([one.into_head for one in measured]), medians)
 
 
 def _median(numbers: Sequence[float]) -> float:

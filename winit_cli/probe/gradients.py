@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from winit_cli.errors import UsageError
 from winit_cli.foreign import blaming
 from winit_cli.probe.layers import Layer
 from winit_cli.probe.measured import Row
@@ -27,6 +28,10 @@ class Gradients:
         """Whether there is one with respect to what a layer gave."""
         return id(tensor) in self.given
 
+    def reach(self, layer: Layer) -> bool:
+        """Whether there is one with respect to anything that a layer gave."""
+        return any(map(self.has, _given(layer)))
+
     def of(self, tensor: Tensor) -> Tensor:
         """With respect to what a layer gave; zeros where the loss does not depend on it."""
         found = self.given.get(id(tensor))
@@ -41,23 +46,36 @@ class Gradients:
 
 
 def gradients_of(loss: Tensor, layers: Sequence[Layer], module: nn.Module) -> Gradients:
-    """All gradients of a loss that are looked at.
+    """All gradients of a loss that are looked at; none of a module that does not train.
 
     Raises:
-        ForeignError: the backward pass raised an error.
+        UsageError: the loss does not depend on any parameter that trains; ForeignError where the backward pass raised
+            an error.
     """
-    if not loss.requires_grad:
-        return Gradients({}, {})
     parameters = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
-    gave = [out for layer in layers for out in (*layer.outputs, *_last(layer)) if out.requires_grad]
-    with blaming("the backward pass"):
-        found = torch.autograd.grad(loss, [*gave, *parameters.values()], materialize_grads=True)
-    given = {id(out): gradient for out, gradient in zip(gave, found, strict=False)}
-    return Gradients(given, dict(zip(parameters, found[len(gave) :], strict=True)))
+    if not parameters:
+        return Gradients({}, {})
+    gave = [out for layer in layers for out in _given(layer) if out.requires_grad]
+    found: Sequence[Tensor | None] = []
+    if loss.requires_grad:
+        with blaming("the backward pass"):
+            found = torch.autograd.grad(loss, [*gave, *parameters.values()], allow_unused=True)
+        found = [gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient for gradient in found]
+    of_parameters = found[len(gave) :]
+    if all(gradient is None for gradient in of_parameters):
+        raise UsageError(
+            "the loss does not depend on any parameter that trains: the output or the loss was detached, or made "
+            f"without {type(module).__name__}; nothing would be learned"
+        )
+    given = {id(out): gradient for out, gradient in zip(gave, found, strict=False) if gradient is not None}
+    pairs = zip(parameters.items(), of_parameters, strict=True)
+    return Gradients(given, {n: torch.zeros_like(p) if gradient is None else gradient for (n, p), gradient in pairs})
 
 
-def _last(layer: Layer) -> Iterator[Tensor]:
-    return (t for call in layer.calls for t in (call.last_states, call.last_cells) if t is not None)
+def _given(layer: Layer) -> Iterator[Tensor]:
+    """What a layer gave: its outputs and last states."""
+    yield from layer.outputs
+    yield from (t for call in layer.calls for t in (call.last_states, call.last_cells) if t is not None)
 
 
 def gradient_rows(gradients: Gradients, layers: Sequence[Layer], depths: Mapping[str, int]) -> Iterator[Row]:
@@ -83,11 +101,11 @@ def owner(parameter: str, depths: Mapping[str, int]) -> str:
 
 def weight_gradients(
     gradients: Gradients, layers: Sequence[Layer], depths: Mapping[str, int]
-) -> dict[Layer, list[Tensor]]:
-    """The gradients of the matrices that belong to each layer."""
-    own: dict[str, list[Tensor]] = {layer.path: [] for layer in layers}
+) -> dict[Layer, dict[str, Tensor]]:
+    """The gradients of the matrices that belong to each layer, by the name that it has for them."""
+    own: dict[str, dict[str, Tensor]] = {layer.path: {} for layer in layers}
     for name, gradient in gradients.parameters.items():
         path = owner(name, depths) or ROOT
         if gradient.dim() > 1 and path in own:
-            own[path].append(gradient)
+            own[path][name.removeprefix(f"{path}.")] = gradient
     return {layer: own[layer.path] for layer in layers}

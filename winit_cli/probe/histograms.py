@@ -61,11 +61,11 @@ def signal_bins(layers: Sequence[Layer], examples: int) -> Iterator[Bin]:
                 yield from bins(layer, "activation", [layer.activation(z) if layer.activation else z])
 
 
-def gradient_bins(weight_gradients: Mapping[Layer, Sequence[Tensor]]) -> Iterator[Bin]:
+def gradient_bins(weight_gradients: Mapping[Layer, Mapping[str, Tensor]]) -> Iterator[Bin]:
     """Of ``dL/dW``."""
     for layer, gradients in weight_gradients.items():
         if gradients:
-            yield from bins(layer, "gradient", gradients)
+            yield from bins(layer, "gradient", gradients.values())
 
 
 def gate_bins(memories: Mapping[Layer, Memory]) -> Iterator[Bin]:

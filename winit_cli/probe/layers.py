@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -26,7 +27,8 @@ class Call(NamedTuple):
 class Layer:
     """A layer in the order of first calls: ``depth`` counts from 1. ``outputs`` are what it gave, call by call: its
     own outputs, or those of the norm layer that follows. ``activation`` is ``None`` where none was seen, and where it
-    has parameters of its own. ``calls`` are those of a recurrent layer."""
+    has parameters of its own. ``given`` is the mean square of what its last call began with, ``calls`` are those of a
+    recurrent layer."""
 
     path: str
     module: nn.Module
@@ -34,6 +36,7 @@ class Layer:
     outputs: list[Tensor] = field(default_factory=list)
     activation: Callable[[Tensor], Tensor] | None = None
     activation_name: str = ""
+    given: float = math.nan
     calls: list[Call] = field(default_factory=list)
 
     @property

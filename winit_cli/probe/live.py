@@ -64,8 +64,8 @@ def probe_module(
     else is in the mode that it is in.
 
     Raises:
-        UsageError: it is no module, x is no tensor of finite numbers, nothing enters the first layer, or the output is
-            no tensor.
+        UsageError: it is no module, x is no tensor of finite numbers, its examples are all equal, the output is no
+            tensor, or the loss does not depend on the parameters that train.
         ForeignError: the module or the loss raised an error.
 
     >>> import torch
@@ -83,8 +83,6 @@ def probe_module(
     if not x.isfinite().all():
         raise UsageError("x has numbers that are not finite; nothing can be said of the weights")
     measured = measure(module, x.detach(), y, _loss(y, loss), "probe", "live")
-    if measured.input_mean_square == measured.value(1, "pre_mean_square") == 0:
-        raise UsageError("x is zero everywhere, and so is the first layer's output: give examples of your data")
     return Probe(type(module).__name__, measured, judge([measured]))
 
 

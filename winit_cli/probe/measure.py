@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from winit_cli.probe.activity import activity
 from winit_cli.probe.arrays import mean_square
-from winit_cli.probe.calling import Loss, loss_of
-from winit_cli.probe.gradients import gradient_rows, gradients_of, weight_gradients
+from winit_cli.probe.calling import Loss, check_examples, loss_of
+from winit_cli.probe.gradients import Gradients, gradient_rows, gradients_of, weight_gradients
 from winit_cli.probe.histograms import gate_bins, gradient_bins, jacobian_bins, signal_bins, weight_bins
 from winit_cli.probe.layers import Layer
 from winit_cli.probe.measured import Bin, Measured, Place, order
@@ -34,11 +34,13 @@ def measure(
     8. ``count_values`` asks for histograms.
 
     Raises:
-        UsageError: the module has no layer that was called, or its output is no tensor.
+        UsageError: the module has no layer that was called, its output is no tensor, all examples are equal, or the
+            loss does not depend on what trains.
         ForeignError: the module or the loss raised an error.
     """
     with torch.inference_mode(False), torch.enable_grad(), untouched(module, *key):
         observer, out = observed(module, x)
+        check_examples(x)
         layers, depths = observer.layers, observer.depths
         gradients = gradients_of(loss_of(loss, out, y), layers, module)
         of_weights = weight_gradients(gradients, layers, depths)
@@ -55,11 +57,12 @@ def measure(
             bins += [*gate_bins(memories), *jacobian_bins(spectrum, layers[-1])]
     rows.sort(key=lambda row: (row.depth, order(row.metric)))
     bins.sort(key=lambda one: one.depth)
-    places = tuple(place_of(layer, memories.get(layer)) for layer in layers)
-    return Measured(places, mean_square(x), tuple(rows), tuple(bins))
+    places = tuple(place_of(layer, gradients, memories.get(layer)) for layer in layers)
+    return Measured(places, mean_square(x), tuple(rows), tuple(bins), layers[-1].given)
 
 
-def place_of(layer: Layer, memory: Memory | None) -> Place:
+def place_of(layer: Layer, gradients: Gradients, memory: Memory | None) -> Place:
     """What a verdict must know of a layer."""
+    cut_off = not gradients.reach(layer) and any(out.requires_grad for out in layer.outputs)
     last_lag = memory.last_lag if memory else 0
-    return Place(layer.path, layer.unit_count, layer.activation_name, layer.recurrence, last_lag)
+    return Place(layer.path, layer.unit_count, layer.activation_name, layer.recurrence, last_lag, cut_off)

@@ -11,7 +11,7 @@ METRICS = (
     *("saturated_fraction", "correlation", "grad_norm", LAG, "memory_half_life"),
     *(f"gate_saturated_{gate}" for gate in ("input", "forget", "output", "reset", "update")),
     *("jacobian_sq_sv_mean", "jacobian_sq_sv_var", "jacobian_sq_sv_max", "jacobian_condition"),
-    *("distinct_units", "gradient_rank", "gradient_quotient"),
+    *("distinct_units", "distinct_gradients", "gradient_rank", "gradient_quotient"),
 )
 _ORDER = {metric: index for index, metric in enumerate(METRICS)}
 
@@ -53,6 +53,7 @@ class Place:
 
     ``recurrence`` is torch's name for its kind where it goes through time: LSTM, GRU, RNN_TANH or RNN_RELU.
     ``last_lag`` is the number of steps before the last one over which its gradient was followed, 0 where it was not.
+    ``is_cut_off`` says that the loss does not depend on it, though something in or before it trains.
     """
 
     path: str
@@ -60,16 +61,19 @@ class Place:
     activation: str
     recurrence: str = ""
     last_lag: int = 0
+    is_cut_off: bool = False
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The layers in order, the head last, the mean square of the input, and all rows by depth and metric."""
+    """The layers in order, the head last, the mean square of the input, and all rows by depth and metric;
+    ``into_head`` is the mean square of what the head is given."""
 
     places: tuple[Place, ...]
     input_mean_square: float
     rows: tuple[Row, ...]
     bins: tuple[Bin, ...] = ()
+    into_head: float = float("nan")
 
     def value(self, depth: int, metric: str) -> float:
         """The number of a layer; NaN where there is none."""

@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from winit_cli.criteria import CLOSED, OPEN
 from winit_cli.probe.layers import Layer
 from winit_cli.probe.measured import Row, lag_metric
 
-# of a gate: its slope is below a fifth of the steepest, so that it moves little whatever is learned; Karpathy et al.
-# 2015 (arXiv:1506.02078) say so of 0.1 and 0.9 in trained networks
-CLOSED, OPEN = 0.05, 0.95
 _KEEPING = {"LSTM": "forget", "GRU": "update"}  # the gate that says how much of the state is kept
 
 
@@ -45,7 +43,7 @@ def by_lag(norms: Sequence[float]) -> dict[int, float]:
 
 
 def memory_rows(memories: Mapping[Layer, Memory]) -> Iterator[Row]:
-    """The gradient by lag, the half-life, and the share of each gate's values below 0.05 or above 0.95."""
+    """The gradient by lag, the half-life, and the share of each gate's values that are nearly 0 or 1."""
     for layer, memory in memories.items():
         yield from (Row(layer.path, layer.depth, metric, value) for metric, value in _values(layer, memory))
 

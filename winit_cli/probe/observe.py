@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
 from winit_cli.errors import UsageError
+from winit_cli.probe.arrays import mean_square
 from winit_cli.probe.calling import forward
 from winit_cli.probe.layers import Layer, call_of, layer_paths
 from winit_cli.schemes.slots import ROOT
@@ -63,6 +64,8 @@ class Observer(TorchFunctionMode):
                 self.layers.append(Layer(path or ROOT, module, len(self.layers) + 1))
                 self._by_module[module] = self.layers[-1]
             self.depths.setdefault(path, max(1, len(self.layers)))
+            if args and isinstance(args[0], Tensor) and module in self._by_module:
+                self._by_module[module].given = mean_square(args[0].detach())
             before = self._owner(args[0]) if args and module in self._by_module else None
             if before is not None and not before[0].activation_name:
                 before[0].activation, before[0].activation_name = (lambda z: z), IDENTITY

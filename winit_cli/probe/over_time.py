@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from winit_cli.criteria import BACKWARD_GROWN, FADED, LOST, SATURATED, Verdict
 from winit_cli.probe import advice
 from winit_cli.probe.chain import Chain, ratio
-from winit_cli.probe.criteria import BACKWARD_GROWN, FADED, LOST, SATURATED, Verdict
 from winit_cli.probe.measured import lag_metric
 
 _UNBOUNDED = ("RNN_RELU",)  # whose states can grow

@@ -11,15 +11,14 @@ from torch import Tensor, nn
 
 from winit_cli.probe.activity import activity
 from winit_cli.probe.arrays import mean_square
-from winit_cli.probe.calling import Loss, loss_of
+from winit_cli.probe.calling import Loss, check_examples, loss_of
 from winit_cli.probe.gradients import Gradients, gradient_rows, gradients_of, weight_gradients
-from winit_cli.probe.layers import Layer
 from winit_cli.probe.measure import place_of
 from winit_cli.probe.measured import Measured
 from winit_cli.probe.memory import memory_rows
 from winit_cli.probe.observe import observed
 from winit_cli.probe.remembered import remembered
-from winit_cli.probe.units import SAME, symmetry, unit_rows
+from winit_cli.probe.units import has_one_unit, symmetry
 from winit_cli.probe.untouched import untouched
 
 
@@ -27,26 +26,19 @@ def measure_quickly(module: nn.Module, x: Tensor, y: Tensor | None, loss: Loss, 
     """As ``winit_cli.probe.measure.measure``, with fewer rows and equal numbers in them.
 
     Raises:
-        UsageError: the module has no layer that was called, or its output is no tensor.
+        UsageError: the module has no layer that was called, its output is no tensor, all examples are equal, or the
+            loss does not depend on what trains.
         ForeignError: the module or the loss raised an error.
     """
     with torch.inference_mode(False), torch.enable_grad(), untouched(module, *key):
         observer, out = observed(module, x)
+        check_examples(x)
         layers, depths = observer.layers, observer.depths
         gradients = gradients_of(loss_of(loss, out, y), layers, module)
         memories = {layer: remembered(layer, gradients) for layer in layers if layer.is_recurrent}
         of_weights = weight_gradients(gradients, layers, depths)
-        of_one_unit = {layer: found for layer, found in of_weights.items() if _has_one_unit(layer)}
+        of_one_unit = {layer: found for layer, found in of_weights.items() if has_one_unit(layer.module)}
         rows = [*activity(layers, x), *gradient_rows(Gradients(gradients.given, {}), layers, depths)]
         rows += [*symmetry(of_one_unit), *memory_rows(memories)]
-    places = tuple(place_of(layer, memories.get(layer)) for layer in layers)
-    return Measured(places, mean_square(x), tuple(rows))
-
-
-def _has_one_unit(layer: Layer) -> bool:
-    """Whether all units of a layer are equal."""
-    groups = unit_rows(layer.module)
-    if len(groups) != 1:
-        return False
-    rows = groups[0].detach()
-    return bool(((rows - rows[0]).abs() <= SAME * rows.abs().max()).all())
+    places = tuple(place_of(layer, gradients, memories.get(layer)) for layer in layers)
+    return Measured(places, mean_square(x), tuple(rows), into_head=layers[-1].given)

@@ -10,8 +10,9 @@ from typing import Any
 
 from winit_cli.engine.initial import initialized, one_thread
 from winit_cli.plan import Trial
+from winit_cli.probe.chain import ratio
 from winit_cli.probe.grid import Spot
-from winit_cli.probe.measured import Measured
+from winit_cli.probe.measured import Measured, lag_metric
 from winit_cli.probe.quick import measure_quickly
 from winit_cli.probe.trials import first_examples
 from winit_cli.probe.verdict import Verdict, judge
@@ -22,6 +23,7 @@ from winit_cli.theory.phase import REACH
 
 SCAN_COLUMNS = ("label", "depth", "width", "sigma_w", "seed", "metric", "value")
 METRICS = ("pre_mean_square", "correlation", "gradient_ratio")
+TIME_RATIO = "time_ratio"
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,9 @@ class Cell:
     """What was found at a place of the grid.
 
     ``seeds`` has METRICS by seed: mean square of the pre-activations and correlation in the last hidden layer, and the
-    norm of the gradient ``dL/dz`` of the first layer in proportion to the head's. ``expected`` has what theory says:
+    norm of the gradient ``dL/dz`` of the first layer in proportion to the head's. Of recurrent models, whose depth is
+    time, it has ``time_ratio`` too: the gradient of the state at the first step in proportion to that at the last,
+    where that was followed. ``expected`` has what theory says:
     ``expected_pre_mean_square``, ``expected_gradient_ratio``, and ``trainable_depth``, six times xi_c (Schoenholz et
     al. 2017, arXiv:1611.01232); it is empty for all but plain multilayer perceptrons.
     """
@@ -46,7 +50,7 @@ class Cell:
 
     def median(self, metric: str) -> float:
         """Over the seeds that have it."""
-        there = [found[metric] for found in self.seeds.values() if not math.isnan(found[metric])]
+        there = [found[metric] for found in self.seeds.values() if not math.isnan(found.get(metric, math.nan))]
         return statistics.median(there) if there else math.nan
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
@@ -85,8 +89,17 @@ def _ends(one: Measured) -> dict[str, float]:
     return {
         "pre_mean_square": one.value(last, "pre_mean_square"),
         "correlation": one.value(last, "correlation"),
-        "gradient_ratio": ends[0] / ends[1] if ends[1] else math.nan,
+        "gradient_ratio": ratio(*ends),
+        **_over_time(one),
     }
+
+
+def _over_time(one: Measured) -> dict[str, float]:
+    """Of the first layer whose gradient was followed in time."""
+    depth, place = next(((depth, place) for depth, place in enumerate(one.places, 1) if place.last_lag), (0, None))
+    if place is None:
+        return {}
+    return {TIME_RATIO: ratio(*(one.value(depth, lag_metric(lag)) for lag in (place.last_lag, 0)))}
 
 
 def _expected(trial: Trial, one: Measured, records: list[InitRecord]) -> dict[str, float]:
@@ -102,4 +115,4 @@ def _expected(trial: Trial, one: Measured, records: list[InitRecord]) -> dict[st
     }
     last = layers[-2]
     reach = xi_c(activation, last.sigma_w2, last.sigma_b2) if len(layers) > 2 else None
-    return found if reach is None else found | {"trainable_depth": REACH * reach}
+    return found if reach in (None, math.inf) else found | {"trainable_depth": REACH * reach}

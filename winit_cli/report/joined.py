@@ -18,7 +18,8 @@ from winit_cli.stats import SELECTED, split_label
 @dataclass(frozen=True)
 class Place:
     """A label's result in a run, at its best learning rate there. ``is_tied`` means that it is tied with the
-    best of the run, or that the seeds do not rule out that it is the best itself."""
+    best of the run, or that the seeds do not rule out that it is the best itself; never where all trials are stuck or
+    diverged."""
 
     row: Row
     metric: str
@@ -105,7 +106,8 @@ def _columns(name: str, found: Findings) -> Iterator[Across]:
         for row in mine:  # the best rate of a label comes first
             has_result = not math.isnan(row[found.metric.removeprefix("final_test_")])
             first = row["rank"] == 1 and has_result
-            may_be = has_result and (row["rank_low"] == 1 or (row["label"], row["lr"]) in tied)
+            has_learned = has_result and row["n"] > row["stuck"] + row["diverged"]
+            may_be = has_learned and (row["rank_low"] == 1 or (row["label"], row["lr"]) in tied)
             best.setdefault(split_label(row["label"])[0], Place(row, found.metric, first, may_be and not first))
         yield Across(f"{name}, {variant}" if variant else name, found, best)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from winit_cli.findings.numbers import ranked
 from winit_cli.report.joined import Joined, Place
 from winit_cli.report.markdown import legend, notices
 from winit_cli.report.overview import facts
@@ -35,8 +36,7 @@ def _notes(several: bool) -> Callable[[Place], str]:
 
     def notes(place: Place) -> str:
         row = place.row
-        span = f" ({row['rank_low']}–{row['rank_high']})" if row["rank_low"] != row["rank_high"] else ""
-        said = [f"rank {row['rank']}{span}", f"lr {row['lr']:g}" if several else "", row["verdict"]]
+        said = [f"rank {ranked(row)}", f"lr {row['lr']:g}" if several else "", row["verdict"]]
         said += [f"{row[name]} of {row['n']} {name}" for name in ("diverged", "stuck") if row[name]]
         return ", ".join(filter(None, said))
 

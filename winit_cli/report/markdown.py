@@ -10,7 +10,8 @@ import yaml
 
 from winit_cli.findings import Findings
 from winit_cli.findings.foretold import said
-from winit_cli.findings.numbers import Row, number, p_text, records, with_interval
+from winit_cli.findings.method import OPEN_PLACES
+from winit_cli.findings.numbers import Row, number, p_text, ranked, records, with_interval
 from winit_cli.report.joined import Joined, Place
 from winit_cli.store.frames import RunFrames
 from winit_cli.visible import visible
@@ -124,8 +125,7 @@ def _cell(name: str, row: Row) -> str:
     if name in ("test accuracy", "test loss"):
         return _score(row, name.removeprefix("test "))
     if name == "rank":
-        same = row["rank_low"] == row["rank_high"]
-        return f"{row['rank']}" if same else f"{row['rank']} ({row['rank_low']}–{row['rank_high']})"
+        return ranked(row)
     if name == "difference":
         return with_interval(row["difference"], row["difference_low"], row["difference_high"])
     if name == "p":
@@ -144,6 +144,8 @@ def _notes(found: Findings) -> Iterator[str]:
         f"Means ± half of their 95 % intervals over the seeds; verdicts against {escaped(found.baseline)}, paired by "
         f"seed. {escaped(found.reach)}."
     )
+    if any(row["rank_low"] != row["rank_high"] for row in rows):
+        yield f"(1-3): {OPEN_PLACES}."
     if any(0 < row["diverged"] < row["n"] for row in rows):
         yield "†: mean of the trials that did not diverge; the ranking counts the others as the worst value."
     if text := said(found.foretold):

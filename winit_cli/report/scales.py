@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from winit_cli.plots.logscale import LogScale, tick_text, ticks
+from winit_cli.plots.logscale import LogScale, finer_ticks, tick_text, ticks
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 OUTSIDE = 0.5  # of the axis: how far beyond its ends places go before they are cut
@@ -27,7 +27,8 @@ class Tick:
 @dataclass(frozen=True)
 class Axis:
     """Values ``low`` to ``high`` lie at ``start`` to ``end`` of the drawing; on a logarithmic one a value that is not
-    positive lies at ``floor``, if there is one, and nowhere else. Values outside of ``within`` lie at its ends."""
+    positive lies at ``floor``, if there is one, and nowhere else. Values outside of ``within`` lie at its ends.
+    ``finer`` are the places in the drawing of ticks without a text."""
 
     low: float
     high: float
@@ -35,6 +36,7 @@ class Axis:
     start: float
     end: float
     ticks: tuple[Tick, ...] = ()
+    finer: tuple[float, ...] = ()
     floor: float | None = None
     within: tuple[float, float] | None = None
 
@@ -65,14 +67,16 @@ def linear(low: float, high: float, start: float, end: float) -> Axis:
 
 def logarithmic(low: float, high: float, start: float, end: float) -> Axis:
     """A logarithmic axis; ``low`` is positive."""
-    return _ticked(Axis(low, high, True, start, end), [(at, plain(tick_text(at))) for at in ticks(low, high)])
+    bare = Axis(low, high, True, start, end)
+    return _ticked(bare, [(at, plain(tick_text(at))) for at in ticks(low, high)], finer_ticks(low, high))
 
 
 def with_zeros(scale: LogScale, start: float, end: float) -> Axis:
     """A logarithmic axis that shows zeros on a line of their own, as figures do."""
     low, high = scale.limits()
     bare = Axis(low, high, True, start, end, floor=scale.floor, within=(scale.low, scale.high))
-    return _ticked(bare, [(0.0 if at == scale.floor else at, plain(text)) for at, text in scale.marks()])
+    marks = [(0.0 if at == scale.floor else at, plain(text)) for at, text in scale.marks()]
+    return _ticked(bare, marks, finer_ticks(scale.low, scale.high))
 
 
 def named(names: Sequence[str], start: float, end: float, letter: float = 8.0) -> Axis:
@@ -91,7 +95,8 @@ def plain(text: str) -> str:
     return head + "10" + tail.removesuffix("}$").translate(SUPERSCRIPT) if found else text
 
 
-def _ticked(axis: Axis, marks: Sequence[tuple[float, str]]) -> Axis:
+def _ticked(axis: Axis, marks: Sequence[tuple[float, str]], finer: Sequence[float] = ()) -> Axis:
     places = axis.place([at for at, _ in marks])
     found = tuple(Tick(round(float(at), 1), text) for at, (_, text) in zip(places, marks, strict=True))
-    return replace(axis, ticks=found)
+    between = tuple(round(float(at), 1) for at in axis.place(finer))
+    return replace(axis, ticks=found, finer=between)

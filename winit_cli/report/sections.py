@@ -11,6 +11,7 @@ import yaml
 
 from winit_cli.findings import Findings
 from winit_cli.findings.foretold import said
+from winit_cli.findings.method import OPEN_PLACES
 from winit_cli.report import curves, depth, matrix, pictures, rates, signal, tables
 from winit_cli.report.charts import Chart, Key, keys
 from winit_cli.report.standings import MEANINGS, columns_of, rankings
@@ -52,7 +53,7 @@ def sections(run: RunFrames, found: Findings, drawn: Mapping[str, bytes]) -> lis
 
 
 def _ranking(source: Source) -> Data:
-    return {"rankings": rankings(source.run, source.found), "baseline": source.found.baseline}
+    return {"rankings": rankings(source.run, source.found), "baseline": source.found.baseline, "places": OPEN_PLACES}
 
 
 def _claims(source: Source) -> Data | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from winit_cli.findings import Findings
-from winit_cli.findings.numbers import Row, number, p_text, records, with_interval
+from winit_cli.findings.numbers import Row, number, open_places, p_text, records, with_interval
 from winit_cli.plots.panels import Facet
 from winit_cli.plots.window import Window, constant_of, window_of
 from winit_cli.report.charts import Key, keys
@@ -17,8 +17,8 @@ from winit_cli.stats import split_label
 from winit_cli.store.frames import RunFrames
 
 MEANINGS = {
-    "rank": "Place by the mean of the metric. Below it the places that these seeds leave open. A diverged trial counts "
-    "as the worst value seen; equal rows share a place.",
+    "rank": "Place by the mean of the metric. Below it the places that these seeds leave open to it. A diverged trial "
+    "counts as the worst value seen; equal rows share a place.",
     "label": "The configured use of a scheme, and below it the scheme where the label does not say it.",
     "lr": "Learning rate.",
     "test accuracy": "Share of the test part classified correctly after the last update: mean over the seeds that did "
@@ -31,7 +31,7 @@ MEANINGS = {
     "or gradient became infinite or undefined).",
     "steps to target": "Median number of updates until the test part reaches the target; a trial that misses it "
     "counts as infinitely slow, so that half of them missing it leaves no median.",
-    "why": "What the signals at the start say about it.",
+    "why": "What the signals and gradients at the start say about it.",
 }
 NUMERIC = {"rank", "lr", "test accuracy", "test loss", "steps to target"}
 MINUS = "−"
@@ -100,12 +100,7 @@ def _cell(name: str, row: Row, found: Findings, legend: dict[str, Key], window: 
 
 
 def _rank(row: Row) -> Cell:
-    span = (
-        f"{row['rank_low']:.0f}"
-        if row["rank_low"] == row["rank_high"]
-        else f"{row['rank_low']:.0f}–{row['rank_high']:.0f}"
-    )
-    return Cell(number(row["rank"]), row["rank"], f"{span} of {row['of']:.0f}", "rank")
+    return Cell(number(row["rank"]), row["rank"], f"{open_places(row)} of {row['of']}", "rank")
 
 
 def _label(row: Row, legend: dict[str, Key]) -> Cell:
@@ -125,9 +120,8 @@ def _verdict(row: Row) -> Cell:
         return Cell(row["verdict"] or "", kind=f"verdict {row['verdict'] or 'none'}")
     needed = row["seeds_needed"]
     more = "over 1,000 seeds to decide" if math.isinf(needed) else f"about {needed:.0f} seeds to decide"
-    said = ", ".join(filter(None, (difference(row), f"p {p_relation(row['p_holm'])}")))
-    note = said if math.isnan(needed) else f"{said}\n{more}"
-    return Cell(row["verdict"], _sortable(row["p_holm"]), note, f"verdict {row['verdict']}")
+    said = [difference(row), f"p {p_relation(row['p_holm'])}", "" if math.isnan(needed) else more]
+    return Cell(row["verdict"], _sortable(row["p_holm"]), "\n".join(filter(None, said)), f"verdict {row['verdict']}")
 
 
 def difference(row: Row) -> str:

@@ -44,6 +44,12 @@ def _random_walk(shape: Sequence[int], activation: str) -> Moments:
     return Moments(std=gain / math.sqrt(fan_in), gain=gain, drawn=True)
 
 
+def _walk_code(activation: str) -> str:
+    relu = "math.sqrt(2) * math.exp(1.2 / (max({fan_in}, 6) - 2.4))"
+    gain = "math.exp(1 / (2 * {fan_in}))" if activation == "linear" else relu
+    return f"gain = {gain}\nnn.init.normal_(w, std=gain / math.sqrt({{fan_in}}))"
+
+
 def _is_walked(options: Mapping[str, Any]) -> str | None:
     activation = options["activation"]
     if activation in WALKED:
@@ -88,6 +94,7 @@ SCHEMES = (
         paper="Sussillo & Abbott 2014, Random walk initialization for training very deep feedforward networks "
         "(arXiv:1412.6558)",
         torch_call="nn.init.normal_(w, std=g / fan_in ** 0.5)",
+        code=_walk_code,
         fill=random_walk,
         moments=_random_walk,
         dims=(2, 99),
@@ -103,10 +110,11 @@ SCHEMES = (
     Scheme(
         name="edge_of_chaos",
         family="variance scaling",
-        summary="the critical variance of the model's activation: gradients keep their size with depth",
+        summary="the critical variance of the model's activation: gradients keep their size where signals do",
         formula="W ~ N(0, sigma_w² / fan_in), b ~ N(0, sigma_b²), sigma_w²(activation, sigma_b²) from chi_1 = 1",
-        keeps="the mean square of gradients through the activation that is named, and small differences of inputs; the "
-        "mean square of signals goes to its fixed point q*",
+        keeps="the mean square of gradients through the activation that is named, and small differences of inputs, "
+        "where signals go to their fixed point q* (tanh) or stay as they are (relu); with gelu, silu and mish they "
+        "leave it",
         paper="Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, Deep information propagation (arXiv:1611.01232); "
         "Hayou, Doucet & Rousseau 2019 (arXiv:1902.06853)",
         torch_call="nn.init.normal_(w, std=sigma_w / fan_in ** 0.5); nn.init.normal_(b, std=sigma_b)",
@@ -115,27 +123,30 @@ SCHEMES = (
         check=_is_critical,
         pitfalls=(
             "relu and leaky_relu are critical without biases only: with sigma_b2 the signal grows layer by layer.",
-            "gelu, silu and mish have no stable signal on their critical line; winit theory tells.",
+            "gelu, silu and mish have no stable signal at their critical point without biases: signal and gradient "
+            "explode with depth (winit theory --critical).",
             "Derived for layers one after another: a recurrent layer adds the signals of two weights.",
         ),
     ),
     Scheme(
         name="siren",
         family="variance scaling",
-        summary="for sine activations: what enters a sine is normal, of about unit variance at any depth",
+        summary="for sine activations, sin(30 z): 30 z is normal, of about unit variance at any depth",
         formula="first layer W ~ U(±1 / fan_in), others W ~ U(±sqrt(6 / fan_in) / omega_0); biases as pytorch_default",
-        keeps="the variance of what enters a sine, about 1, and so the distribution of what leaves it",
+        keeps="the variance of 30 z at about 1, that of pre-activations z at about 1 / 900, and so the distribution of "
+        "what leaves a sine",
         paper="Sitzmann, Martel, Bergman, Lindell & Wetzstein 2020, Implicit neural representations with periodic "
         "activation functions (arXiv:2006.09661)",
         torch_call="nn.init.uniform_(w, -bound, bound)",
         choose=siren,
         own_biases=True,
         pitfalls=(
-            "Only with activation: sine, which is sin(30 z): other activations get a signal 30 times too small.",
+            "Only with activation: sine, which is sin(30 z): other activations get a signal 30 times too small. "
+            "omega_0 is that 30 and sets the weights alone; the activation has no other frequency.",
             "Inputs are meant to lie in [-1, 1].",
             "The authors' code leaves torch's biases U(±1 / sqrt(fan_in)), which sin(30 z) takes 30-fold. The variance "
-            "of what enters a sine goes to q = 1 - exp(-2 q) + 300 / fan_in: std 2 at 100 units, 1.47 at 256, 1.10 at "
-            "1024, and 0.89 with bias: zeros.",
+            "v of 30 z goes to v = 1 - exp(-2 v) + 300 / fan_in: std 2 at 100 units, 1.47 at 256, 1.10 at 1024, and "
+            "0.89 with bias: zeros.",
         ),
     ),
 )

@@ -83,6 +83,16 @@ def _variance_scaling(shape: Sequence[int], scale: float, mode: FanMode, distrib
     return Moments(std, gain=math.sqrt(scale), bound=None if reach is None else reach * std, drawn=True)
 
 
+def _variance_scaling_code(scale: float, mode: FanMode, distribution: Distribution) -> str:
+    fan = "(({fan_in} + {fan_out}) / 2)" if mode == "fan_avg" else f"{{{mode}}}"
+    std = f"std = math.sqrt({scale} / {fan})"
+    if distribution == "truncated_normal":
+        return f"{std} / {TRUNCATED_STD}\nnn.init.trunc_normal_(w, 0.0, std, -2 * std, 2 * std)"
+    if distribution == "uniform":
+        return f"{std}\nnn.init.uniform_(w, -math.sqrt(3) * std, math.sqrt(3) * std)"
+    return f"{std}\nnn.init.normal_(w, 0.0, std)"
+
+
 def _trunc_normal_tf(shape: Sequence[int], mean: float, std: float, a: float, b: float) -> Moments:
     return truncated_normal(mean, std, mean + a * std, mean + b * std)
 
@@ -110,6 +120,7 @@ SCHEMES = (
         "linear layers, with 2 through relu; with fan_out that of gradients, with fan_avg both in square layers",
         paper=f"{KERAS}, VarianceScaling; jax.nn.initializers.variance_scaling",
         torch_call="std = (scale / fan) ** 0.5 / 0.87962566; nn.init.trunc_normal_(w, 0, std, -2 * std, 2 * std)",
+        code=_variance_scaling_code,
         fill=variance_scaling,
         moments=_variance_scaling,
         dims=(2, 99),

@@ -79,6 +79,23 @@ def fill_looks_linear(tensor: Tensor, generator: Generator) -> None:
     other.copy_(-half)
 
 
+def _zero_code(c: Constant) -> str:
+    """Sylvester's matrix by doubling."""
+    power = "m" if c == "code" else "(m - 1)"
+    return f"""\
+outputs, inputs = w.shape[:2]
+matrix = torch.eye(outputs, inputs)
+if outputs > inputs:
+    m = (outputs - 1).bit_length()
+    h = torch.ones(1, 1)
+    for _ in range(m):
+        h = torch.cat([torch.cat([h, h], 1), torch.cat([h, -h], 1)])
+    matrix = 2 ** (-{power} / 2) * h[:outputs, :inputs]
+centre = [(n - 1) // 2 for n in w.shape[2:]]
+w.zero_()
+w[:, :, *centre] = matrix"""
+
+
 def _needs_crelu(options: Mapping[str, Any]) -> str | None:
     activation = options["activation"]
     return None if activation == "crelu" else f"it is for nets with activation: crelu, not '{activation}'"
@@ -133,6 +150,7 @@ SCHEMES = (
         paper="Zhao, Schäfer & Anandkumar 2021, ZerO initialization: initializing neural networks with only zeros and "
         "ones (arXiv:2110.12661)",
         torch_call="nn.init.eye_(w), or scipy.linalg.hadamard(2 ** m)[:outputs, :inputs] / 2 ** (m / 2)",
+        code=_zero_code,
         fill=zero,
         moments=_zero,
         dims=(2, 5),
@@ -153,6 +171,7 @@ SCHEMES = (
         "an orthogonal map",
         paper="Balduzzi, Frean, Leary, Lewis, Ma & McWilliams 2017, The shattered gradients problem (arXiv:1702.08591)",
         torch_call="nn.init.orthogonal_(v); w.copy_(torch.cat([v, -v], 1))",
+        code=lambda: "v = nn.init.orthogonal_(torch.empty_like(w.chunk(2, 1)[0]))\nw.copy_(torch.cat([v, -v], 1))",
         choose=looks_linear,
         own_biases=True,
         fill=fill_looks_linear,

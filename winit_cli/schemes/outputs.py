@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from winit_cli.errors import ConfigError, Fault
 from winit_cli.schemes.recipe import Use
 from winit_cli.schemes.row import Scheme
 from winit_cli.schemes.slots import Slot
 from winit_cli.tables import Number
-from winit_cli.theory.moments import Moments
+from winit_cli.theory.moments import Moments, constant, in_parts
 
 Probability = Annotated[Number, Field(gt=0, lt=1)]
 Frequencies = Annotated[tuple[Probability, ...], Field(min_length=2)]
@@ -27,7 +27,8 @@ def bias_prior(slot: Slot, *, prior: Probability | Frequencies = 0.01) -> Use:
     Raises:
         ConfigError: there are more or fewer frequencies than outputs.
     """
-    if slot.kind != "bias" or "head" not in slot.places:
+    is_recurrent = isinstance(slot.module, nn.RNNBase | nn.RNNCellBase)
+    if slot.kind != "bias" or "head" not in slot.places or is_recurrent:
         return Use("pytorch_default")
     outputs = slot.shape[0]
     if isinstance(prior, float):
@@ -42,8 +43,13 @@ def fill_logits(tensor: Tensor, generator: Generator, *, logits: Sequence[float]
 
 
 def _logits(shape: Sequence[int], logits: Sequence[float]) -> Moments:
-    mean = sum(logits) / len(logits)
-    return Moments(std=math.sqrt(sum((one - mean) ** 2 for one in logits) / len(logits)), mean=mean)
+    return in_parts(*map(constant, logits))
+
+
+def _logits_code(logits: Sequence[float]) -> str:
+    if len(set(logits)) == 1:
+        return f"nn.init.constant_(w, {logits[0]})"
+    return f"w.copy_(torch.tensor({list(logits)}))"
 
 
 def _add_up(options: Mapping[str, Any]) -> str | None:
@@ -62,6 +68,7 @@ SCHEMES = (
         keeps="the share of each answer at the start at what it is in the data; nothing from layer to layer",
         paper="Lin, Goyal, Girshick, He & Dollár 2017, Focal loss for dense object detection (arXiv:1708.02002)",
         torch_call="nn.init.constant_(head.bias, -math.log((1 - prior) / prior))",
+        code=_logits_code,
         choose=bias_prior,
         own_biases=True,
         fill=fill_logits,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from winit_cli.schemes.recipe import Use
 from winit_cli.schemes.row import Scheme
 from winit_cli.schemes.slots import Slot
 from winit_cli.tables import NonNegativeNumber, Number
-from winit_cli.theory.moments import Moments, ones_among_zeros
+from winit_cli.theory.moments import Moments, constant, in_parts, ones_among_zeros, uniform
 
 Longest = Annotated[Number, Field(ge=2)]
 Rest = Literal["default", "zeros"]
@@ -36,9 +37,13 @@ def fill_forget_bias(tensor: Tensor, generator: Generator, *, value: float, boun
 
 
 def _forget_bias(shape: Sequence[int], value: float, bound: float) -> Moments:
-    mean = value / 4
-    square = value**2 / 4 + 3 / 4 * bound**2 / 3
-    return Moments(std=math.sqrt(square - mean**2), mean=mean, bound=max(abs(value), bound))
+    rest = uniform(-bound, bound)
+    return in_parts(rest, constant(value), rest, rest)
+
+
+def _forget_bias_code(value: float, bound: float) -> str:
+    rest = f"nn.init.uniform_(w, {-bound}, {bound})" if bound else "nn.init.zeros_(w)"
+    return f"{rest}\nforget_gate = w.chunk(4)[1]\nnn.init.constant_(forget_gate, {value})"
 
 
 def chrono(slot: Slot, *, t_max: Longest) -> Use:
@@ -62,13 +67,29 @@ def fill_chrono(tensor: Tensor, generator: Generator, *, t_max: float, gates: in
 
 
 def _chrono(shape: Sequence[int], t_max: float, gates: int, bound: float) -> Moments:
-    n = t_max - 1  # of log U(1, n): mean and mean square
-    mean = (n * math.log(n) - n + 1) / (n - 1) if n > 1 else 0.0
-    square = (n * math.log(n) ** 2 - 2 * n * math.log(n) + 2 * n - 2) / (n - 1) if n > 1 else 0.0
-    set_gates = 2 if gates == 4 else 1
-    overall = 0.0 if gates == 4 else mean / gates
-    square = (set_gates * square + (gates - set_gates) * bound**2 / 3) / gates
-    return Moments(std=math.sqrt(square - overall**2), mean=overall, bound=max(math.log(n), bound))
+    rest, kept = uniform(-bound, bound), _log_uniform(t_max - 1)
+    if gates == 3:
+        return in_parts(rest, kept, rest)
+    assert kept.mean is not None
+    return in_parts(replace(kept, mean=0.0 - kept.mean), kept, rest, rest)
+
+
+def _log_uniform(n: float) -> Moments:
+    """log U(1, n): mean ``(n ln n - n + 1) / (n - 1)``, mean square ``n ln(n)^2 / (n - 1) - 2 mean``."""
+    if n <= 1:
+        return constant(0.0)
+    log = math.log(n)
+    mean = (n * log - n + 1) / (n - 1)
+    square = n * log**2 / (n - 1) - 2 * mean
+    return Moments(std=math.sqrt(square - mean**2), mean=mean, bound=log)
+
+
+def _chrono_code(t_max: float, gates: int, bound: float) -> str:
+    gate = "forget_gate" if gates == 4 else "update_gate"
+    named = "input_gate, forget_gate, _, _ = w.chunk(4)" if gates == 4 else "update_gate = w.chunk(3)[1]"
+    drawn = f"nn.init.uniform_({gate}, 1.0, {t_max - 1}).log_()" if t_max > 2 else f"nn.init.zeros_({gate})"
+    opposite = ["input_gate.copy_(-forget_gate)"] if gates == 4 else []
+    return "\n".join([f"nn.init.uniform_(w, {-bound}, {bound})", named, drawn, *opposite])
 
 
 def identity_recurrent(slot: Slot, *, scale: Number = 1.0, std: NonNegativeNumber = 0.001) -> Use:
@@ -102,6 +123,7 @@ SCHEMES = (
         paper="Jozefowicz, Zaremba & Sutskever 2015, An empirical exploration of recurrent network architectures; "
         "Gers, Schmidhuber & Cummins 2000",
         torch_call="nn.init.constant_(bias_ih.chunk(4)[1], value); nn.init.zeros_(bias_hh.chunk(4)[1])",
+        code=_forget_bias_code,
         choose=forget_bias,
         own_biases=True,
         fill=fill_forget_bias,
@@ -121,6 +143,7 @@ SCHEMES = (
         keeps="the memory of a cell for 1 to t_max steps, a time of its own for each unit",
         paper="Tallec & Ollivier 2018, Can recurrent neural networks warp time? (arXiv:1804.11188)",
         torch_call="b_f = bias_ih.chunk(4)[1]; nn.init.uniform_(b_f, 1, t_max - 1).log_()",
+        code=_chrono_code,
         choose=chrono,
         own_biases=True,
         fill=fill_chrono,
@@ -141,6 +164,7 @@ SCHEMES = (
         paper="Le, Jaitly & Hinton 2015, A simple way to initialize recurrent networks of rectified linear units "
         "(arXiv:1504.00941)",
         torch_call="nn.init.eye_(weight_hh).mul_(scale); nn.init.normal_(weight_ih, std=0.001)",
+        code=lambda scale: "nn.init.eye_(w)" if scale == 1 else f"nn.init.eye_(w).mul_({scale})",
         choose=identity_recurrent,
         own_biases=True,
         fill=fill_identity,

@@ -19,14 +19,18 @@ from winit_cli.theory.moments import Moments, fans
 HE_GAIN = math.sqrt(2)
 
 
-def scaled_normal(tensor: Tensor, generator: Generator, *, gain: float, factor: float) -> None:
-    """N(0, (factor gain)² / fan_in)."""
+def scaled_normal(tensor: Tensor, generator: Generator, *, gain: float) -> None:
+    """N(0, gain² / fan_in)."""
     fan_in, _ = fans(tensor.shape)
-    init.normal_(tensor, 0.0, factor * gain / math.sqrt(fan_in), generator=generator)
+    init.normal_(tensor, 0.0, gain / math.sqrt(fan_in), generator=generator)
 
 
-def _scaled_normal(shape: Sequence[int], gain: float, factor: float) -> Moments:
-    return Moments(std=abs(factor * gain) / math.sqrt(fans(shape)[0]), gain=factor * gain, drawn=True)
+def _scaled_normal(shape: Sequence[int], gain: float) -> Moments:
+    return Moments(std=abs(gain) / math.sqrt(fans(shape)[0]), gain=gain, drawn=True)
+
+
+def _scaled_code(gain: float) -> str:
+    return f"nn.init.normal_(w, std={gain} / {{fan_in}} ** 0.5)" if gain else "nn.init.zeros_(w)"
 
 
 def fixup(slot: Slot, *, gain: Gain = HE_GAIN) -> Use:
@@ -36,7 +40,7 @@ def fixup(slot: Slot, *, gain: Gain = HE_GAIN) -> Use:
     if slot.branch is None:
         return Use("kaiming_normal") if gain == HE_GAIN else _plain(gain)
     factor = 0.0 if slot.branch.last else slot.branch.count ** (-1 / (2 * slot.branch.length - 2))
-    return Use("fixup", {"gain": gain, "factor": factor})
+    return Use("fixup", {"gain": float(gain) * factor})
 
 
 def depth_scaled(slot: Slot, *, gain: Gain = HE_GAIN) -> Use:
@@ -45,7 +49,7 @@ def depth_scaled(slot: Slot, *, gain: Gain = HE_GAIN) -> Use:
         return Use("zeros")
     if slot.branch is None or not slot.branch.last:
         return _plain(gain)
-    return Use("depth_scaled", {"gain": gain, "factor": slot.branch.count**-0.5})
+    return Use("depth_scaled", {"gain": float(gain) * slot.branch.count**-0.5})
 
 
 def _plain(gain: Gain) -> Use:
@@ -92,6 +96,7 @@ SCHEMES = (
         choose=fixup,
         own_biases=True,
         fill=scaled_normal,
+        code=_scaled_code,
         moments=_scaled_normal,
         dims=(2, 99),
         fills=NEEDS_BRANCHES,
@@ -156,6 +161,7 @@ SCHEMES = (
         choose=depth_scaled,
         own_biases=True,
         fill=scaled_normal,
+        code=_scaled_code,
         moments=_scaled_normal,
         dims=(2, 99),
         fills=NEEDS_BRANCHES,

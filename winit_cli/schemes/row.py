@@ -68,8 +68,10 @@ class Scheme:
     ``rate(slot, optimizer, **options)`` is what multiplies the learning rate of a parameter.
 
     ``keeps`` says what stays constant from layer to layer, and through which activation. ``torch_call`` is Python that
-    fills ``w`` alike, with ``{option}`` for values. ``winit explain`` derives the rest from ``moments``. ``source`` is
-    the SHA-256 of the code of a scheme that is not winit's own.
+    fills ``w`` alike, with ``{option}`` for values; where that takes more than a call, ``code(**options)`` returns the
+    Python, with ``{fan_in}`` and ``{fan_out}`` for those of ``w``, and ``torch_call`` tells it in short. ``winit
+    explain`` derives the rest from ``moments``. ``source`` is the SHA-256 of the code of a scheme that is not winit's
+    own.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Scheme:
     keeps: str = ""
     paper: str = ""
     torch_call: str = ""
+    code: Callable[..., str] | None = None
     moments: Callable[..., Moments] = lambda shape, **options: Moments(std=None, mean=None)
     dims: tuple[int, int] = (0, 99)
     aliases: tuple[str, ...] = ()

@@ -89,9 +89,20 @@ def probe_digest(connection: sqlite3.Connection) -> str:
     return found.hexdigest()
 
 
+def was_probed(connection: sqlite3.Connection) -> bool:
+    """Whether anything was measured before training, as far as was recorded."""
+    row = _probed(connection)
+    return row is not None and bool(json.loads(row[0])["trials"])
+
+
+def _probed(connection: sqlite3.Connection) -> tuple[str] | None:
+    found: tuple[str] | None = connection.execute("SELECT value FROM meta WHERE key = ?", (PROBED,)).fetchone()
+    return found
+
+
 def is_probe_whole(connection: sqlite3.Connection) -> bool:
     """Whether what was measured before training, if anything was, is what was recorded."""
-    row = connection.execute("SELECT value FROM meta WHERE key = ?", (PROBED,)).fetchone()
+    row = _probed(connection)
     try:
         return row is None or json.loads(row[0])["sha256"] == probe_digest(connection)
     except sqlite3.DatabaseError as error:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,18 @@ def sqlite_uri(path: Path, mode: str = "rw") -> str:
     refuses with an error. On a read-only disk SQLite falls back to reading by itself.
     """
     return f"{path.resolve().as_uri()}?mode={mode}"
+
+
+def check_writable(directory: Path) -> None:
+    """Try whether files can be written into a directory, which may yet have to be made; nothing is left behind.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    with refusals(directory):
+        there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=there):
+            pass
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import digamma, polygamma
-from scipy.stats import binom
 
 
 def spread(slope: float = 0.0) -> float:
@@ -44,6 +43,8 @@ def relu_log_moments(widths: Sequence[int]) -> tuple[float, float]:
 
 
 def _relu_layer(n: int) -> tuple[float, float]:
+    from scipy.stats import binom  # a second of imports, for this alone
+
     active = np.arange(1, n + 1)
     p = binom.pmf(active, n, 0.5)
     p /= p.sum()

@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from scipy.optimize import brentq
-
 from winit_cli.theory.activations import check_activation
 from winit_cli.theory.maps import (
     correlation_map,
@@ -19,7 +17,7 @@ from winit_cli.theory.maps import (
     variance_map,
     variance_slope,
 )
-from winit_cli.theory.roots import LARGEST, LEAST, NOISE, first_crossing
+from winit_cli.theory.roots import LARGEST, LEAST, NOISE, first_crossing, root
 from winit_cli.theory.scale_free import SLOPES, half_mean_square
 
 __all__ = ["c_star", "chi_1", "correlation_map", "q_star", "variance_map", "xi_c", "xi_q"]
@@ -77,29 +75,29 @@ def c_star(activation: str, sigma_w2: float, sigma_b2: float) -> float | None:
     def excess(c: float) -> float:  # (C(c) - c) / (1 - c), which does not vanish at 1
         return (correlation_map(c, activation, sigma_w2, sigma_b2, q) - c) / (1 - c) if c < 1 else 1 - chi
 
-    return 0.0 if excess(0) < NOISE else float(brentq(excess, 0, 1, xtol=1e-15, rtol=1e-14))
+    return 0.0 if excess(0) < NOISE else root(excess, 0, 1, 1e-15)
 
 
 def xi_q(activation: str, sigma_w2: float, sigma_b2: float) -> float | None:
-    """Layers over which a departure from q* falls by e: ``-1 / ln|dV/dq|`` at q*; None where infinite or without q*."""
+    """Layers over which a departure from q* falls by e: ``-1 / ln|dV/dq|`` at q*; None without q*."""
     q = q_star(activation, sigma_w2, sigma_b2)
     return None if q is None else depth_scale(variance_slope(q, activation, sigma_w2))
 
 
 def xi_c(activation: str, sigma_w2: float, sigma_b2: float) -> float | None:
-    """Layers over which a departure from c* falls by e: ``-1 / ln(dC/dc)`` at c*; None where infinite or without q*.
+    """Layers over which a departure from c* falls by e: ``-1 / ln(dC/dc)`` at c*; None where signals grow without end.
 
     Where c* = 1 the slope is chi_1, and xi_c is also the depth over which squared gradients change by e.
     """
     q, c = q_star(activation, sigma_w2, sigma_b2), c_star(activation, sigma_w2, sigma_b2)
-    if q is None or c is None:
+    chi = chi_1(activation, sigma_w2, sigma_b2)
+    if c is None or chi is None or (q is None and chi > 1 + CRITICAL):
         return None
-    slope = chi_1(activation, sigma_w2, sigma_b2) if c == 1 else correlation_slope(c, activation, sigma_w2, sigma_b2, q)
-    return None if slope is None else depth_scale(slope)
+    return depth_scale(chi if q is None or c == 1 else correlation_slope(c, activation, sigma_w2, sigma_b2, q))
 
 
-def depth_scale(slope: float) -> float | None:
-    """``-1 / ln|slope|``; 0 for a slope of 0, None where nothing falls."""
+def depth_scale(slope: float) -> float:
+    """``-1 / ln|slope|``; 0 for a slope of 0, infinite where nothing falls."""
     if abs(slope) >= 1 - CRITICAL:
-        return None
+        return math.inf
     return -1 / math.log(abs(slope)) if slope else 0.0

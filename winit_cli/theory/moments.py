@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 
@@ -12,6 +12,7 @@ from functools import cache
 class Moments:
     """What a formula promises for one block of weights; ``None`` where it promises nothing.
 
+    ``parts`` are the moments of equal parts of the block, one after another, where these differ (gates).
     ``drawn`` says that the weights are independent draws of one distribution whose tails are no heavier than a normal
     one's, so that it is known how far the moments of a sample may lie from these.
     """
@@ -20,6 +21,7 @@ class Moments:
     mean: float | None = 0.0
     gain: float | None = None
     bound: float | None = None
+    parts: tuple[Moments, ...] = ()
     drawn: bool = False
 
 
@@ -32,6 +34,20 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
 def uniform(a: float, b: float) -> Moments:
     """U(a, b): mean (a + b) / 2, standard deviation (b - a) / sqrt(12)."""
     return Moments(std=(b - a) / math.sqrt(12), mean=(a + b) / 2, bound=max(abs(a), abs(b)), drawn=True)
+
+
+def constant(value: float) -> Moments:
+    """One value."""
+    return Moments(std=0.0, mean=value, bound=abs(value))
+
+
+def in_parts(*parts: Moments) -> Moments:
+    """A block of equal parts whose mean, standard deviation and bound are known."""
+    if len({(part.mean, part.std) for part in parts}) == 1:
+        return replace(parts[0], drawn=False)
+    mean = sum(part.mean or 0.0 for part in parts) / len(parts)
+    square = sum((part.std or 0.0) ** 2 + (part.mean or 0.0) ** 2 for part in parts) / len(parts)
+    return Moments(math.sqrt(square - mean**2), mean, None, max(part.bound or 0.0 for part in parts), parts=parts)
 
 
 @cache

@@ -89,23 +89,22 @@ def _of_c(found: MeanField) -> str:
 
 
 def _of_xi_q(found: MeanField) -> str:
-    if found.q_star is None:
-        return WITHOUT_Q
     if found.xi_q is None:
+        return WITHOUT_Q
+    if found.xi_q == math.inf:
         return "infinite: q_star is not approached exponentially"
     return "layers over which the distance of the mean square from q_star falls by e"
 
 
 def _of_xi_c(found: MeanField) -> str:
-    if phase(found) == "unbounded" or found.c_star is None:
-        return WITHOUT_Q
     if found.xi_c is None:
+        return WITHOUT_Q
+    if found.xi_c == math.inf:
         return "infinite: depth does not limit how far signals reach"
-    return f"signals reach, and nets train, to a depth of about {REACH} xi_c = {_layers(REACH * found.xi_c)}"
-
-
-def _layers(number: float) -> str:
-    return f"{number:.0f} layers" if number >= 1.5 else "1 layer"
+    reach = REACH * found.xi_c
+    if reach < 1.5:
+        return f"signals are lost in the first layer or the second: {REACH} xi_c = {reach:.2g}"
+    return f"signals reach, and nets train, to a depth of about {REACH} xi_c = {reach:.0f} layers"
 
 
 def of_critical(point: CriticalPoint, sigma_b2: float) -> tuple[str, str]:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from scipy.optimize import brentq
-
 LARGEST, LEAST = 1e12, 1e-24  # mean squares between which a fixed point is looked for
 NOISE = 1e-12  # of a ratio of mean squares
+
+
+def root(f: Callable[[float], float], low: float, high: float, tolerance: float) -> float:
+    """The root of f between two ends of unlike sign, by Brent's method."""
+    from scipy.optimize import brentq  # half a second of imports, for commands that may not need it
+
+    return float(brentq(f, low, high, xtol=tolerance, rtol=1e-14))
 
 
 def first_crossing(f: Callable[[float], float], start: float, stop: float) -> float | None:
@@ -27,6 +32,6 @@ def first_crossing(f: Callable[[float], float], start: float, stop: float) -> fl
         at = end if abs(end - at) <= abs(step) else at + step
         value = sign * of_log(at)
         if value < -NOISE:
-            return math.exp(brentq(of_log, before, at, xtol=1e-14, rtol=1e-14))
+            return math.exp(root(of_log, before, at, 1e-14))
         before = at if value > 0 else before
     return None

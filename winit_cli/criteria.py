@@ -17,9 +17,13 @@ DEAD = 0.9
 # of gradients over time, the rounding of single precision: the gradient of weights that all steps share is a sum over
 # the steps, and what is smaller than this share of its largest term does not change it
 LOST = 2.0**-24
+# of a gate: its slope is below a fifth of the steepest, so that it moves little whatever is learned; Karpathy et al.
+# 2015 (arXiv:1506.02078) say so of 0.1 and 0.9 in trained networks
+CLOSED, OPEN = 0.05, 0.95
 # half of all slopes below a seventeenth: a gradient is cut more by saturation than it can be by one more layer
 SATURATED = 0.5
-ONE = 1  # distinct unit, and rank of the gradient, that make a layer one unit for good
+EVEN = 10.0  # sizes within this factor count as alike: most networks that learn well begin so
+ONE = 1  # distinct unit, and distinct gradient, that make a layer one unit for good
 
 
 class Verdict(NamedTuple):
