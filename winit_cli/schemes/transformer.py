@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Generator, Tensor
@@ -84,12 +85,28 @@ def _filling(fill: Callable[..., Any]) -> Callable[..., Any]:
     return parts
 
 
-def _xavier(shape: Sequence[int], gains: Sequence[float]) -> Moments:
+def _coding(call: str) -> Callable[..., str]:
+    """The same as code that calls torch."""
+
+    def code(gains: Sequence[float]) -> str:
+        if len(gains) == 1:
+            return f"{call}(w, gain={gains[0]})"
+        return f"for part, gain in zip(w.chunk({len(gains)}), {tuple(gains)}):\n    {call}(part, gain=gain)"
+
+    return code
+
+
+def _normal(shape: Sequence[int], gains: Sequence[float]) -> Moments:
     first, *rest = shape
     of_one = math.sqrt(2 / sum(fans((first // len(gains), *rest))))
-    std = of_one * math.sqrt(sum(gain**2 for gain in gains) / len(gains))
-    is_one = len(gains) == 1
+    std, is_one = of_one * math.sqrt(sum(gain**2 for gain in gains) / len(gains)), len(gains) == 1
     return Moments(std=std, gain=gains[0] if is_one else None, drawn=is_one)
+
+
+def _uniform(shape: Sequence[int], gains: Sequence[float]) -> Moments:
+    largest = _normal((shape[0] // len(gains), *shape[1:]), (max(gains),)).std
+    assert largest is not None
+    return replace(_normal(shape, gains), bound=math.sqrt(3) * largest)
 
 
 BIASES = "Derived for weights alone: what one update of all biases changes still grows with the number of layers."
@@ -106,6 +123,7 @@ SCHEMES = (
         choose=gpt2,
         own_biases=True,
         fill=fill_normal,
+        code=lambda std: f"nn.init.normal_(w, std={std})",
         moments=lambda shape, std: Moments(std=std, drawn=True),
         fills="layers in residual branches (model: transformer, resnet, resmlp)",
         pitfalls=(
@@ -128,7 +146,8 @@ SCHEMES = (
         choose=deepnorm,
         own_biases=True,
         fill=_filling(init.xavier_normal_),
-        moments=_xavier,
+        code=_coding("nn.init.xavier_normal_"),
+        moments=_normal,
         dims=(2, 99),
         fills="attention in residual branches with norm: post and skip_scale: deepnorm (model: transformer)",
         pitfalls=(
@@ -150,7 +169,8 @@ SCHEMES = (
         choose=tfixup,
         own_biases=True,
         fill=_filling(init.xavier_uniform_),
-        moments=_xavier,
+        code=_coding("nn.init.xavier_uniform_"),
+        moments=_uniform,
         dims=(2, 99),
         fills="attention in residual branches (model: transformer)",
         pitfalls=(
