@@ -23,6 +23,7 @@ NETS: dict[str, tuple[Task, dict[str, Any]]] = {
     "cnn": (Task((2, 12, 12), 4), {"channels": (6, 8), "norm": "batch"}),
     "resnet": (Task((2, 12, 12), 4), {"width": 6, "depth": 3, "norm": "none"}),
     "resmlp": (Task((30,), 4), {"width": 20, "depth": 3, "norm": "layer"}),
+    "transformer": (Task((7, 5), 4), {"width": 12, "heads": 3}),
     "lstm": (Task((7, 5), 4), {"hidden": 12, "layers": 2}),
     "gru": (Task((7, 5), 4), {"hidden": 12, "layers": 3}),
     "rnn": (Task((7, 5), 4), {"hidden": 12, "layers": 2, "nonlinearity": "relu"}),
@@ -60,7 +61,7 @@ def _projections(module: nn.Module, x: Tensor) -> dict[str, Tensor]:
         return hook
 
     for path, layer in module.named_modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d | nn.RNNBase):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.Embedding | nn.RNNBase):
             layer.register_forward_hook(keep(path))
     with torch.no_grad():
         module(x)
