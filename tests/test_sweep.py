@@ -49,8 +49,8 @@ def _model(name: str, pick: random.Random) -> dict[str, Any]:
         sizes = {"width": pick.randint(1, 6), "depth": pick.randint(1, 4), "branch_layers": pick.randint(1, 3)}
         return {"name": name, "activation": activation, "norm": norm, "branch_scale": "learned", **sizes}
     if name == "transformer":
-        sizes = {"width": 6 * pick.randint(1, 2), "heads": pick.randint(1, 3), "depth": pick.randint(1, 2)}
-        sizes |= {"patch": pick.choice([2, 4]), "mlp_ratio": pick.randint(1, 3), "branch_scale": "learned"}
+        sizes = {"width": 6 * pick.randint(1, 2), "heads": pick.randint(1, 3), "depth": 1}
+        sizes |= {"patch": 4, "mlp_ratio": pick.randint(1, 3), "branch_scale": "learned"}
         return {"name": name, "activation": activation, "norm": "post", "skip_scale": "deepnorm", **sizes}
     made = {"name": name, "hidden": pick.randint(1, 7), "layers": pick.randint(1, 2)}
     return made | ({"nonlinearity": pick.choice(["tanh", "relu"])} if name == "rnn" else {})
