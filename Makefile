@@ -33,6 +33,10 @@ bench: $(VENV)/.run ## measure this machine's speed into results/bench; takes ab
 gallery: $(VENV)/.run ## run the shipped configs, renew the pictures in results/gallery
 	$(BIN)/python -m winit_cli.gallery
 
+.PHONY: atlas
+atlas: $(VENV)/.run ## run the configs of published findings, renew results/atlas and the table in the README
+	$(BIN)/python -m winit_cli.atlas
+
 .PHONY: check
 check: $(VENV)/.dev ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -8,7 +8,6 @@ import pytest
 import yaml
 from commands import refused, runs, tables, winit, winit_json, write
 
-from winit_cli.cli.sources import packaged
 from winit_cli.schemes import FAMILIES, SCHEMES
 
 
@@ -232,9 +231,3 @@ def test_init_where_nothing_can_be_written() -> None:
     result = winit("init", "nowhere/new.yaml")
     assert result.exit_code == 1
     assert result.stderr == "winit: cannot write nowhere/new.yaml: No such file or directory\n"
-
-
-@pytest.mark.parametrize("name", packaged())
-def test_a_shipped_config_checks(name: str) -> None:
-    found = winit_json("check", name)
-    assert found["trials"] > 0

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_every_shipped_config_is_shown() -> None:
-    assert {exhibit.config for exhibit in GALLERY} == set(packaged())
+    assert {exhibit.config for exhibit in GALLERY} == {name for name in packaged() if "/" not in name}
     assert {name for exhibit in GALLERY for name in exhibit.plots} <= {plot.name for plot in PLOTS}
 
 

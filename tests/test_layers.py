@@ -86,9 +86,9 @@ PARTS_WITHOUT_TORCH = (
     ),
     *("bench.cases", "bench.timing", "bench.pace", "bench.document"),
 )
-BELOW["gallery"] = {*BELOW, "api", "cli"}
-BELOW["cli"] = set(BELOW) - {"gallery"}
-BELOW["api"] = set(BELOW) - {"gallery"}
+BELOW["gallery"] = BELOW["atlas"] = {*BELOW, "api", "cli"}
+BELOW["cli"] = set(BELOW) - {"gallery", "atlas"}
+BELOW["api"] = set(BELOW) - {"gallery", "atlas"}
 
 
 def _imports(path: Path) -> Iterator[str]:

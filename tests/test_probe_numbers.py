@@ -18,9 +18,9 @@ from winit_cli.probe import signal
 from winit_cli.probe.jacobian import spectrum
 from winit_cli.probe.measure import measure
 from winit_cli.probe.measured import METRICS, Measured
-from winit_cli.probe.quotient import gradient_quotient
 from winit_cli.probe.trials import Probed, probe_plan
 from winit_cli.probe.units import distinct_units, gradient_rank, unit_rows
+from winit_cli.schemes.quotient import gradient_quotient
 
 WIDE = """
 name: wide

@@ -20,6 +20,7 @@ from winit_cli.schemes import SCHEMES
 NEEDED = {"constant": {"val": 0.05}, "sparse": {"sparsity": 0.5}}
 NEEDED |= {"random_walk": {"activation": "relu"}, "edge_of_chaos": {"activation": "tanh"}}
 NEEDED |= {"chrono": {"t_max": 6}, "looks_linear": {"activation": "crelu"}}
+NEEDED |= {"gradinit": {"iterations": 3}, "metainit": {"iterations": 3}}  # which take longer by default
 ONLY_FOR = {"forget_bias": ("lstm",), "chrono": ("lstm", "gru"), "identity_recurrent": ("rnn",), "looks_linear": ()}
 RESIDUAL = ("resnet", "resmlp")
 BRANCHED = (*RESIDUAL, "transformer")
@@ -46,7 +47,7 @@ def _model(name: str, pick: random.Random) -> dict[str, Any]:
         sizes = {"channels": channels, "kernel_size": pick.randint(1, 4), "pool": pick.choice(["max", "avg", "none"])}
         return {"name": name, "activation": activation, "norm": norm, **sizes}
     if name in RESIDUAL:
-        sizes = {"width": pick.randint(1, 6), "depth": pick.randint(1, 4), "branch_layers": pick.randint(1, 3)}
+        sizes = {"width": pick.randint(3, 6), "depth": pick.randint(1, 4), "branch_layers": pick.randint(1, 3)}
         return {"name": name, "activation": activation, "norm": norm, "branch_scale": "learned", **sizes}
     if name == "transformer":
         sizes = {"width": 6 * pick.randint(1, 2), "heads": pick.randint(1, 3), "depth": 1}

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 
 def packaged() -> dict[str, Path]:
-    """The configs that ship with winit, by name: inside the package, or beside it in a source checkout."""
+    """The configs that ship with winit, by name (``mnist``, ``papers/he2015``): inside the package, or beside it in a
+    source checkout."""
     inside = Path(__file__).parent.parent / "configs"
     folder = inside if inside.is_dir() else Path(__file__).parent.parent.parent / "configs"
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    found = [*sorted(folder.glob("*.yaml")), *sorted(folder.glob("papers/*.yaml"))]
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ def load(text: str, changes: Changes) -> Config:
 
     path = Path(text)
     shipped = packaged()
-    if not os.path.isfile(text) and path.suffix not in (".yaml", ".yml") and len(path.parts) == 1:  # noqa: PTH113
+    is_name = len(path.parts) == 1 or text in shipped
+    if not os.path.isfile(text) and path.suffix not in (".yaml", ".yml") and is_name:  # noqa: PTH113
         if text not in shipped and not os.path.isdir(text):  # noqa: PTH112
             raise UsageError(f"no file '{text}' and no packaged config of that name; {known(text, shipped)}")
         path = shipped.get(text, path)

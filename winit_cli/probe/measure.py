@@ -18,11 +18,11 @@ from winit_cli.probe.layers import Layer
 from winit_cli.probe.measured import Bin, Measured, Place, order
 from winit_cli.probe.memory import Memory, memory_rows
 from winit_cli.probe.observe import observed
-from winit_cli.probe.quotient import twice_differentiable
 from winit_cli.probe.remembered import remembered
 from winit_cli.probe.sensitivity import jacobian, jacobian_rows, quotient_row
 from winit_cli.probe.units import symmetry
 from winit_cli.probe.untouched import holding_statistics, untouched
+from winit_cli.schemes.quotient import twice_differentiable
 
 
 def measure(

@@ -12,7 +12,7 @@ from winit_cli.probe.calling import Loss, first_tensor, forward, loss_of
 from winit_cli.probe.jacobian import Spectrum, spectrum
 from winit_cli.probe.layers import Layer
 from winit_cli.probe.measured import Row
-from winit_cli.probe.quotient import gradient_quotient
+from winit_cli.schemes.quotient import gradient_quotient
 
 JACOBIAN_EXAMPLES = 8  # their spectra are alike: the weights decide
 QUOTIENT_EXAMPLES = 64  # second derivatives take four times as long as first ones

@@ -7,16 +7,21 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from winit_cli.schemes import (
+    autoinit,
     deep,
     default,
     driven,
     fixed,
     frameworks,
+    gradinit,
     isometry,
+    krahenbuhl,
     lecun,
+    metainit,
     mimetic,
     mup,
     outputs,
+    per_unit,
     recurrent,
     residual,
     structured,
@@ -30,21 +35,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FILES = (
-    default,
-    variance,
-    lecun,
-    fixed,
-    frameworks,
-    deep,
-    structured,
-    isometry,
-    recurrent,
-    residual,
-    transformer,
-    mimetic,
-    mup,
-    driven,
-    outputs,
+    *(default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent, residual),
+    *(transformer, mimetic, mup, outputs),
+    *(driven, krahenbuhl, per_unit, autoinit, gradinit, metainit),
 )
 FAMILIES = (
     "default",
@@ -55,6 +48,7 @@ FAMILIES = (
     "transformer",
     "width",
     "data-driven",
+    "learned",
     "outputs",
     "fixed",
 )

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
-from torch.nn.utils.rnn import PackedSequence
+from torch.func import functional_call
 
 from winit_cli.errors import UsageError
 from winit_cli.schemes.kinds import LAYERS
+from winit_cli.schemes.responses import hooked, response
 from winit_cli.schemes.slots import Slot
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -88,10 +87,32 @@ class Fitting:
         out: Tensor = self.module(x)
         return out
 
-    def loss(self, x: Tensor, y: Tensor) -> Tensor:
-        """The loss of a batch."""
+    def loss(self, x: Tensor, y: Tensor, values: Mapping[str, Tensor] | None = None) -> Tensor:
+        """The loss of a batch, with other values of parameters where they are given by name."""
         assert self.examples.loss is not None
-        return self.examples.loss(self.forward(x), y)
+        if not values:
+            return self.examples.loss(self.forward(x), y)
+        self.cost.passes += 1
+        return self.examples.loss(functional_call(self.module, dict(values), (x,)), y)
+
+    def gradients(
+        self, value: Tensor, of: Sequence[Tensor], *, differentiable: bool = False, again: bool = False
+    ) -> tuple[Tensor, ...]:
+        """The derivatives of a number, zeros where it does not depend on something; ``again`` keeps what a further call
+        needs.
+
+        Raises:
+            UsageError: torch has no such derivatives.
+        """
+        self.cost.passes += 1
+        kept = differentiable or again
+        try:
+            return torch.autograd.grad(
+                value, of, create_graph=differentiable, retain_graph=kept, materialize_grads=True
+            )
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            raise UsageError(f"{self.scheme} needs derivatives that torch lacks for this model ({reason})") from None
 
     def weights(self, x: Tensor) -> list[Slot]:
         """The weights among the slots in the order in which their layers are first called.
@@ -101,7 +122,7 @@ class Fitting:
         """
         called: dict[nn.Module, None] = {}
         wanted = [slot for slot in self.slots if slot.kind in LAYERS]
-        with _hooked({slot.module for slot in wanted}, lambda module, given, out: called.setdefault(module)):
+        with hooked({slot.module for slot in wanted}, lambda module, given, out: called.setdefault(module)):
             self.forward(x)
         order = list(called)
         missing = [slot.name for slot in wanted if slot.module not in called]
@@ -113,66 +134,11 @@ class Fitting:
         return sorted(wanted, key=lambda slot: order.index(slot.module))
 
     def responses(self, slot: Slot, x: Tensor) -> Tensor:
-        """What a weight makes of its inputs, in every call of its layer: (…, outputs), or channels second for
-        convolutions. Of a recurrent layer's input weights the projection of its inputs."""
+        """What a weight makes of its inputs in all calls of its layer: (outputs, values of each)."""
         found: list[Tensor] = []
-
-        def keep(module: nn.Module, given: Any, out: Any) -> None:
-            found.append(_projection(slot, _plain(given)) if slot.kind == "recurrent" else _plain(out))
-
-        with _hooked({slot.module}, keep):
+        with hooked({slot.module}, lambda module, given, out: found.append(response(slot, given, out))):
             self.forward(x)
-        return torch.cat([part.reshape(-1, *part.shape[1:]) for part in found])
-
-
-@contextlib.contextmanager
-def _hooked(modules: set[nn.Module], see: Callable[[nn.Module, Any, Any], object]) -> Iterator[None]:
-    """``see(module, first argument, output)`` at every call."""
-
-    def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
-        see(module, args[0] if args else next(iter(kwargs.values())), out)
-
-    handles = [module.register_forward_hook(hook, with_kwargs=True) for module in modules]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _plain(value: Any) -> Tensor:
-    first = value[0] if isinstance(value, tuple) and not isinstance(value, PackedSequence) else value
-    return cast(Tensor, first.data if isinstance(first, PackedSequence) else first)
-
-
-def _projection(slot: Slot, x: Tensor) -> Tensor:
-    """The inputs of a recurrent layer, or the states of the layers below, times a weight of theirs."""
-    _, _, place = slot.local.partition("_l")
-    below = int(place.partition("_")[0] or 0) if place else 0
-    states = _states_below(cast(nn.RNNBase, slot.module), below, x) if below else x
-    return F.linear(states, slot.parameter)
-
-
-def _states_below(layer: nn.RNNBase, count: int, x: Tensor) -> Tensor:
-    """The states of the first ``count`` layers that a recurrent module stacks."""
-    cls: Any = type(layer)
-    more: dict[str, Any] = {"proj_size": layer.proj_size} if layer.proj_size else {}
-    if layer.mode.startswith("RNN_"):
-        more["nonlinearity"] = layer.mode.removeprefix("RNN_").lower()
-    twin = cls(
-        layer.input_size,
-        layer.hidden_size,
-        count,
-        bias=layer.bias,
-        batch_first=layer.batch_first,
-        bidirectional=layer.bidirectional,
-        device=x.device,
-        dtype=x.dtype,
-        **more,
-    )
-    own = {name: value.detach() for name, value in layer.named_parameters() if name in dict(twin.named_parameters())}
-    twin.load_state_dict(own)
-    return cast(Tensor, twin(x)[0])
+        return torch.cat(found, 1)
 
 
 @contextlib.contextmanager

@@ -24,16 +24,26 @@ def gradient_quotient(loss: Callable[[], Tensor], parameters: Sequence[Tensor]) 
         return float("nan")
     try:
         gradients = torch.autograd.grad(loss(), parameters, create_graph=True, materialize_grads=True)
-        dot = torch.stack([(g * g.detach()).sum() for g in gradients]).sum()
-        products = torch.autograd.grad(dot, parameters, materialize_grads=True) if dot.requires_grad else None
+        half = half_square(gradients)
+        products = torch.autograd.grad(half, parameters, materialize_grads=True) if half.requires_grad else None
     except RuntimeError:  # an operation without a second derivative
         return float("nan")
-    total = 0.0
-    for g, product in zip(gradients, products or [torch.zeros_like(p) for p in parameters], strict=True):
-        g, product = g.detach().double(), product.double()
+    products = products or tuple(torch.zeros_like(p) for p in parameters)
+    return float(quotient([g.detach().double() for g in gradients], [product.double() for product in products]))
+
+
+def half_square(gradients: Sequence[Tensor]) -> Tensor:
+    """``|g|^2 / 2``, whose derivative is H g."""
+    return torch.stack([g.square().sum() for g in gradients]).sum() / 2
+
+
+def quotient(gradients: Sequence[Tensor], products: Sequence[Tensor]) -> Tensor:
+    """``mean_i |(g - H g)_i / (g_i + e_i) - 1|`` of all entries."""
+    total = torch.zeros((), dtype=gradients[0].dtype, device=gradients[0].device)
+    for g, product in zip(gradients, products, strict=True):
         shifted = g + torch.where(g >= 0, EPSILON, -EPSILON)
-        total += ((g - product) / shifted - 1).abs().sum().item()
-    return total / sum(p.numel() for p in parameters)
+        total = total + ((g - product) / shifted - 1).abs().sum()
+    return total / sum(g.numel() for g in gradients)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,69 @@
+"""The atlas: configs of published findings, and the table of what came of their claims."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pandas import DataFrame
+from small import run_of
+
+from winit_cli.atlas import COLUMNS, MARKS, between_marks, finding_of, findings, rows_of, table
+from winit_cli.cli.sources import Changes, load
+from winit_cli.store.frames import read_run
+
+ROOT = Path(__file__).parent.parent
+HEADER = """# yaml-language-server: $schema=x.json
+#
+# Someone 2015: what was found
+#
+# Source: Someone 2015, A paper (arXiv:1),
+# section 2.
+#
+# What one learns.
+name: x
+"""
+
+
+def test_every_config_says_what_was_found_and_by_whom() -> None:
+    found = findings()
+    assert len(found) >= 7
+    for finding in found:
+        assert ": " in finding.title and len(finding.title) < 120 and len(finding.source) > 20, finding.config
+        config = load(finding.config, Changes([]))
+        assert config.claims and len(config.base.general.seeds) >= 6
+        assert config.base.general.name == finding.config.removeprefix("papers/")
+
+
+def test_a_header_is_read_in_paragraphs() -> None:
+    found = finding_of("papers/x", HEADER)
+    assert (found.title, found.source) == (
+        "Someone 2015: what was found",
+        "Someone 2015, A paper (arXiv:1), section 2.",
+    )
+
+
+def test_a_row_for_each_claim(tmp_path: Path) -> None:
+    claims = "claims=[kaiming_normal final_train_loss < 100, kaiming_normal stuck]"
+    run = read_run(run_of(tmp_path, claims, "seeds=6").directory)
+    first, second = rows_of(finding_of("papers/x", HEADER), run)
+    assert len(first) == len(COLUMNS)
+    assert first[2] == "kaiming_normal final_train_loss < 100" and first[5] == "supported"
+    assert first[3].count(" to ") == 1 and second[2] == "kaiming_normal stuck"
+    text = table(DataFrame([first, second], columns=list(COLUMNS)))
+    assert text.startswith("**Someone 2015: what was found** (Someone 2015, A paper (arXiv:1), section 2.; ")
+    assert text.count("| `kaiming_normal ") == 2
+
+
+def test_the_table_goes_between_its_marks() -> None:
+    page = f"a\n{MARKS[0]}old\n{MARKS[1]}b\n"
+    assert between_marks(page, "new") == f"a\n{MARKS[0]}\nnew\n{MARKS[1]}b\n"
+    assert between_marks(between_marks(page, "new"), "new") == between_marks(page, "new")
+    with pytest.raises(AssertionError, match="both marks"):
+        between_marks("a", "new")
+
+
+def test_the_readme_has_the_table_of_the_last_run() -> None:
+    page, made = (ROOT / "README.md").read_text(), (ROOT / "results" / "atlas" / "README.md").read_text()
+    assert made.removeprefix("# Atlas\n\n") in page
+    assert [finding.title for finding in findings() if finding.title not in made] == []
