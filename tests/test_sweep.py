@@ -32,6 +32,7 @@ ONLY_FOR |= {
     "gpt2": BRANCHED,
 }
 ONLY_FOR |= dict.fromkeys(("deepnorm", "tfixup", "mimetic"), ("transformer",))
+ONLY_FOR["autoinit"] = ("mlp", "cnn", "lstm", "gru", "rnn", *RESIDUAL)  # which no attention has a rule for
 IMAGES = {"name": "digits", "train_size": 40, "test_size": 20}
 SEQUENCES = {"name": "recall", "lag": 3, "symbols": 4, "train_size": 40, "test_size": 20}
 
