@@ -113,6 +113,14 @@ def test_lsuv_says_what_it_cannot_scale() -> None:
         init(module, "lsuv", batch=batch[0])
 
 
+def test_a_trial_whose_data_is_of_no_use_says_so_and_goes_on(tmp_path: Path) -> None:
+    """One unit whose sigmoid hardly moves: another seed may be better off, so the run does not end."""
+    plan = plan_of("schemes=[lsuv]", "seeds=1", "model={name: mlp, width: 6, depth: 1}")
+    plan.settings[0].dataset.train.x.zero_()
+    (warning,) = initialized(plan.trials[0]).warnings
+    assert warning.startswith("lsuv cannot scale layers.0.weight to unit variance")
+
+
 def test_a_rule_has_it_look_at_its_own_layers_alone() -> None:
     module, batch = _net("mlp")
     plain, _ = _net("mlp")

@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from zoo import CASES, IDS, fill, recipe_of, seeded
 
 from winit_cli.explain.layers import layer_of
-from winit_cli.explain.parameters import PLACES
+from winit_cli.explain.parameters import STANDINGS, assignments_of
 from winit_cli.rng import DrawFrom, generator
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.apply import assign
@@ -35,8 +35,9 @@ def contents(module: nn.Module) -> dict[str, bytes]:
 
 def filled_by_winit(layer: str, name: str, options: dict[str, Any]) -> nn.Module:
     """The layer in the place that winit explain gives it, each parameter from the generator of its own name."""
-    module = made(layer)
-    for one in assign([replace(slot, places=PLACES) for slot in slots(module)], recipe_of(name, **options)):
+    module, recipe = made(layer), recipe_of(name, **options)
+    place = STANDINGS[assignments_of(recipe, layer_of(layer))[1]]
+    for one in assign([replace(slot, **place) for slot in slots(module)], recipe):
         source = generator(3, "init", one.slot.name)
         for block in one.slot.views() if one.use.scheme not in NO_CODE else ():
             with torch.no_grad():

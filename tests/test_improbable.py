@@ -72,7 +72,7 @@ def test_a_run_says_and_keeps_what_is_improbable(engine: str, tmp_path: Path, mo
         assert told[0].startswith("warning: wrong, seed 0: layers.0.weight (wrong) has std 0.195")
         assert "expected 0.1, which has probability" in told[0]
         run = read_run(result.directory)
-        assert {key: texts[0] for key, texts in run.improbable.items()} == {
+        assert {key: texts[0] for key, texts in run.warnings.items()} == {
             "wrong/0.1/0": "wrong",
             "wrong/0.1/1": "wrong",
         }

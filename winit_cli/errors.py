@@ -31,6 +31,10 @@ class UsageError(WinitError):
     exit_code = 2
 
 
+class UnfitError(UsageError):
+    """A scheme that looks at data sees there nothing that it can work with, which another seed may give it."""
+
+
 class DataError(UsageError):
     """The data set cannot be used as asked."""
 

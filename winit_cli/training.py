@@ -161,19 +161,19 @@ class Training:
 
     def _started(self, job: Job, place: int, record: Started) -> None:
         kept, position = job.kept[place], job.positions[place]
-        if record.improbable:
-            self._warn(self.plan.trials[position], record.improbable)
+        if record.warnings:
+            self._warn(self.plan.trials[position], record.warnings)
         if kept is None:
             self.store.start(position, record)
         elif record.init_hash != kept.init_hash:
             raise StorageError(_begins_otherwise(self.plan.trials[position], self.store))
 
     def _warn(self, trial: Trial, texts: Sequence[str]) -> None:
-        """Say and record what is improbable at the start of a trial, aloud once for each label."""
-        said = self.store.meta("improbable", {})
+        """Say and record what is not as its scheme promises at the start of a trial, aloud once for each label."""
+        said = self.store.meta("warnings", {})
         if trial.label not in {label for label, *_ in said.values()}:
             self.progress.note(f"warning: {trial.label}, seed {trial.seed}: {'; '.join(texts)}")
-        self.store.set_meta(improbable=said | {trial.key: [trial.label, *texts]})
+        self.store.set_meta(warnings=said | {trial.key: [trial.label, *texts]})
 
     def _failed(self, job: Job, error: BaseException) -> list[list[int]]:
         """What to try instead: the halves of a stack that was out of memory. The trials of others have failed."""

@@ -24,13 +24,13 @@ ALONE = threading.Lock()  # a user's scheme or model may draw from global genera
 @dataclass(frozen=True)
 class Initial:
     """A model with its initial values, their audit, what schemes took that looked at data, what multiplies the
-    learning rate of each parameter, by name, and in which parameters a moment is improbable, in words."""
+    learning rate of each parameter, by name, and in words what is not as its scheme promises."""
 
     model: nn.Module
     records: list[InitRecord]
     cost: Cost
     rates: dict[str, float]
-    improbable: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def initialized(trial: Trial) -> Initial:
@@ -42,13 +42,13 @@ def initialized(trial: Trial) -> Initial:
         examples = Examples(part.x, part.y, setting.loss.function)
         assignments = initialize(model, trial.entry.recipe, trial.seed, examples, cost)
     records, rates = audit(assignments), rates_of(assignments, setting.train.optimizer)
-    return Initial(model, records, cost, rates, tuple(improbable(assignments, records)))
+    return Initial(model, records, cost, rates, (*cost.remarks, *improbable(assignments, records)))
 
 
 def started(initial: Initial, input_shape: tuple[int, ...]) -> Started:
     """What an engine reports of it."""
     units = first_units(initial.model, input_shape)
-    return Started(initial.records, init_hash(initial.records), units, initial.cost, initial.improbable)
+    return Started(initial.records, init_hash(initial.records), units, initial.cost, initial.warnings)
 
 
 @contextlib.contextmanager

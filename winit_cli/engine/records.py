@@ -18,13 +18,13 @@ Array = NDArray[np.float32]
 @dataclass(frozen=True)
 class Started:
     """The initialized trial: the audit of its parameters, some first-layer units (units, height, width), what schemes
-    took that looked at data, and which parameters have improbable moments, in words."""
+    took that looked at data, and in words what is not as its scheme promises."""
 
     init: list[InitRecord]
     init_hash: str
     units: Array
     cost: Cost
-    improbable: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from winit_cli.store.frames import RunFrames
 
 def notices(run: RunFrames) -> list[str]:
     """Warnings and remarks in the order of their weight."""
-    found = [_partial(run.status), _improbable(run), halved(run), *_copied(run.trials)]
+    found = [_partial(run.status), _unlike_promised(run), halved(run), *_copied(run.trials)]
     return [text for text in found if text]
 
 
@@ -31,16 +31,16 @@ def _partial(status: dict[str, Any]) -> str:
     )
 
 
-def _improbable(run: RunFrames) -> str:
+def _unlike_promised(run: RunFrames) -> str:
     """What is said of starting values that are not what their scheme promises."""
-    if not run.improbable:
+    if not run.warnings:
         return ""
-    trial, (_, first, *_) = next(iter(run.improbable.items()))
-    many = counted(len(run.improbable), "trial")
-    labels = ", ".join(dict.fromkeys(label for label, *_ in run.improbable.values()))
+    trial, (_, first, *_) = next(iter(run.warnings.items()))
+    many = counted(len(run.warnings), "trial")
+    labels = ", ".join(dict.fromkeys(label for label, *_ in run.warnings.values()))
     return (
         f"Some parameters did not start as their scheme promises ({many} of {labels}): in "
-        f"{trial} {first}. Either the scheme's function or its moments are wrong; init.csv has all measured numbers."
+        f"{trial} {first}. init.csv has all measured numbers."
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor, nn
 
-from winit_cli.errors import UsageError
+from winit_cli.errors import UnfitError, UsageError
 from winit_cli.rng import forked, generator
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.assign import AS_BUILT, DEFAULT, LAYERS_OWN, ZEROS, Assignment, assign
@@ -26,7 +26,8 @@ def initialize(
 
     Parameter p is drawn from the generator ``(seed, "init", p)`` alone, or from one that its scheme names, so it does
     not depend on what else is in the model. The global generator is neither read nor changed. Schemes that look at
-    data get ``examples``, and what that takes is added to ``cost``.
+    data get ``examples``, and what that takes is added to ``cost``; without one, a scheme that cannot work with them
+    raises an error.
 
     Raises:
         ConfigError: a parameter is not covered or cannot be filled, or a rule wins none.
@@ -41,11 +42,13 @@ def initialize(
                 name = SCHEMES[assignment.use.scheme].drawn_as(assignment.slot)
                 _fill(assignment, generator(seed, "init", name))
                 assignment.slot.write()
-    _fit(model, assignments, seed, examples, cost or Cost())
+    _fit(model, assignments, seed, examples, cost)
     return assignments
 
 
-def _fit(model: nn.Module, assignments: Sequence[Assignment], seed: int, examples: Examples | None, cost: Cost) -> None:
+def _fit(
+    model: nn.Module, assignments: Sequence[Assignment], seed: int, examples: Examples | None, cost: Cost | None
+) -> None:
     """Every scheme that looks at data, in the order of the first of its parameters."""
     asked = [a.fitted for a in assignments if a.fitted is not None]
     for use in (use for index, use in enumerate(asked) if use not in asked[:index]):
@@ -54,9 +57,14 @@ def _fit(model: nn.Module, assignments: Sequence[Assignment], seed: int, example
         mine = [a.slot for a in assignments if a.fitted == use]
         fit = SCHEMES[use.scheme].fit
         assert fit is not None
-        fitting = Fitting(use.scheme, model, mine, examples, generator(seed, "init", use.scheme), cost)
-        with cost.timed(), looking(model), forked(seed, "init", use.scheme), torch.no_grad():
-            fit(fitting, **use.arguments)
+        fitting = Fitting(use.scheme, model, mine, examples, generator(seed, "init", use.scheme), cost or Cost())
+        try:
+            with fitting.cost.timed(), looking(model), forked(seed, "init", use.scheme), torch.no_grad():
+                fit(fitting, **use.arguments)
+        except UnfitError as error:
+            if cost is None:
+                raise
+            cost.remarks.append(str(error))
 
 
 def _fill(assignment: Assignment, source: Generator) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 from torch.nn.utils.rnn import PackedSequence
 
-from winit_cli.errors import UsageError
+from winit_cli.errors import UnfitError
 from winit_cli.schemes.fitting import Fitting
 from winit_cli.schemes.following import Follower, refuse
 from winit_cli.schemes.frameworks import Distribution
@@ -73,7 +73,7 @@ class _Scaling:
         """Of a weight of the scheme."""
         if slot.name not in self._scaled_for:
             if not 0 < signal.square < math.inf:
-                raise UsageError(f"autoinit cannot scale {slot.name}: the mean square of its inputs is {signal.square}")
+                raise UnfitError(f"autoinit cannot scale {slot.name}: the mean square of its inputs is {signal.square}")
             slot.parameter.mul_(1 / math.sqrt(signal.square * _share(slot)))
             slot.write()
             self._scaled_for[slot.name] = signal.square

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from winit_cli.errors import UsageError
+from winit_cli.errors import UnfitError
 from winit_cli.schemes.fitting import Fitting
 from winit_cli.schemes.recipe import Use
 from winit_cli.schemes.row import Scheme
@@ -30,7 +30,7 @@ def fit_lsuv(net: Fitting, *, tolerance: float, iterations: int, examples: int) 
             if abs(variance - 1) <= tolerance:
                 break
             if variance == 0 or not math.isfinite(variance):
-                raise UsageError(
+                raise UnfitError(
                     f"lsuv cannot scale {slot.name} to unit variance: what it gives for {len(x)} training examples has "
                     f"variance {variance}"
                 )

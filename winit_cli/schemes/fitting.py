@@ -34,10 +34,12 @@ class Examples:
 
 @dataclass
 class Cost:
-    """What looking at data took: forward or backward passes over a batch, and seconds."""
+    """What looking at data took: forward or backward passes over a batch, and seconds; and in words what a scheme saw
+    there that it could not work with, so that parameters stayed as they were by then."""
 
     passes: int = 0
     seconds: float = 0.0
+    remarks: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
     def timed(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from winit_cli.errors import UsageError
+from winit_cli.errors import UnfitError, UsageError
 from winit_cli.schemes.fitting import Fitting
 from winit_cli.schemes.per_unit import bias_of, is_recurrence, normalize_units
 from winit_cli.schemes.recipe import Use
@@ -99,7 +99,7 @@ def relative_rates(net: Fitting, layers: Sequence[Slot], x: Tensor, noise: Tenso
     rates = [math.sqrt(g / w / len(noise)) for g, w in zip(squares, sizes, strict=True)]
     lost = [slot.name for slot, rate in zip(layers, rates, strict=True) if not 0 < rate < math.inf]
     if lost:
-        raise UsageError(
+        raise UnfitError(
             f"{net.scheme} cannot equalize how fast layers change: {', '.join(lost)} gets no gradient that is a finite "
             "number; set iterations to 0, or give it another scheme by a rule"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from winit_cli.errors import UsageError
+from winit_cli.errors import UnfitError, UsageError
 from winit_cli.schemes.fitting import Fitting
 from winit_cli.schemes.recipe import Use
 from winit_cli.schemes.row import Scheme
@@ -34,7 +34,7 @@ def normalize_units(net: Fitting, slot: Slot, x: Tensor, beta: float = 0.0) -> N
         raise UsageError(f"{net.scheme} cannot tell the units of {slot.name} apart; give it another scheme by a rule")
     still = ~(std > CONSTANT * mean.abs())  # NaN too
     if still.any():
-        raise UsageError(
+        raise UnfitError(
             f"{net.scheme} cannot give the units of {slot.name} unit variance: {int(still.sum())} of {len(std)} give "
             f"the same number, or none that is finite, for {len(x)} training examples; give it another scheme by a rule"
         )

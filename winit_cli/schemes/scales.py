@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from winit_cli.errors import UsageError
+from winit_cli.errors import UnfitError, UsageError
 from winit_cli.schemes.fitting import Fitting
 from winit_cli.schemes.recipe import Use
 from winit_cli.schemes.slots import Slot
@@ -56,7 +56,7 @@ class Scales:
         """
         (found,) = self._net.gradients(value, [self.factors])
         if not found.isfinite().all():
-            raise UsageError(
+            raise UnfitError(
                 f"{self._net.scheme} has no slope to follow: the loss or its derivatives are no finite numbers; "
                 "lower its lr, or use another scheme"
             )

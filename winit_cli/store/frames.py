@@ -25,8 +25,8 @@ class RunFrames:
 
     ``units`` holds some first-layer units per trial: ``values`` is a float32 array of shape
     (units, height, width) or (units, length), ``moment`` is ``start`` or ``end``. ``halved`` says in words which stacks
-    ran out of memory, ``improbable`` of trials in which parameters a moment at the start is improbable under their
-    scheme: by trial, the label and sentences. The tables hold the trials of the experiment's seeds; those that select
+    ran out of memory, ``warnings`` of trials what at the start is not as its scheme promises: by trial, the label
+    and sentences. The tables hold the trials of the experiment's seeds; those that select
     learning rates are ``selection``.
     """
 
@@ -46,7 +46,7 @@ class RunFrames:
     verdicts: DataFrame
     histograms: DataFrame
     halved: list[str] = field(default_factory=list)
-    improbable: dict[str, list[str]] = field(default_factory=dict)
+    warnings: dict[str, list[str]] = field(default_factory=dict)
     selection: DataFrame = field(default_factory=DataFrame)
 
     @cached_property
@@ -87,7 +87,7 @@ def frames_of(connection: sqlite3.Connection, path: Path, steps: Iterable[int] |
     frames["units"] = _with_arrays(frames["units"])
     meta["status"] = {**meta["status"], "state": state_of(path, meta)}
     facts: dict[str, Any] = {key: meta[key] for key in ("config", "env", "status", "data", "labels")} | frames
-    return _apart(RunFrames(path, **facts, halved=meta.get("halved", []), improbable=meta.get("improbable", {})))
+    return _apart(RunFrames(path, **facts, halved=meta.get("halved", []), warnings=meta.get("warnings", {})))
 
 
 def _apart(run: RunFrames) -> RunFrames:
