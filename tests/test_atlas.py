@@ -39,7 +39,7 @@ def test_a_header_is_read_in_paragraphs() -> None:
     found = finding_of("papers/x", HEADER)
     assert (found.title, found.source) == (
         "Someone 2015: what was found",
-        "Someone 2015, A paper (arXiv:1), section 2.",
+        "Someone 2015, A paper (arXiv:1), section 2",
     )
 
 

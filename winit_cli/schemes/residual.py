@@ -80,7 +80,7 @@ def _zeros(shape: Sequence[int]) -> Moments:
     return Moments(std=0.0, bound=0.0)
 
 
-NEEDS_BRANCHES = "layers in residual branches (model: resnet, resmlp)"
+NEEDS_BRANCHES = "layers in residual branches (model: resnet, resmlp, transformer)"
 
 SCHEMES = (
     Scheme(
@@ -122,7 +122,7 @@ SCHEMES = (
         also=("scale",),
         fill=fill_zeros,
         moments=_zeros,
-        fills="multipliers of residual branches (model: resnet or resmlp with branch_scale: learned)",
+        fills="multipliers of residual branches (model: resnet, resmlp or transformer with branch_scale: learned)",
         only=("scale",),
         pitfalls=(
             "Layers inside of branches have no gradient until the multipliers have moved, at the second step.",
