@@ -139,7 +139,7 @@ class Store:
             ),
             _units(trial, "start", record.units),
         ]
-        if record.cost.passes:
+        if record.cost.seconds:
             cost = (trial, record.cost.seconds, record.cost.passes)
             self._waiting[trial].append((f"INSERT INTO {COSTS} VALUES (?,?,?)", [cost]))
 
