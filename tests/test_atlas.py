@@ -39,7 +39,7 @@ def test_a_header_is_read_in_paragraphs() -> None:
     found = finding_of("papers/x", HEADER)
     assert (found.title, found.source) == (
         "Someone 2015: what was found",
-        "Someone 2015, A paper (arXiv:1), section 2.",
+        "Someone 2015, A paper (arXiv:1), section 2",
     )
 
 
@@ -51,7 +51,7 @@ def test_a_row_for_each_claim(tmp_path: Path) -> None:
     assert first[2] == "kaiming_normal final_train_loss < 100" and first[5] == "supported"
     assert first[3].count(" to ") == 1 and second[2] == "kaiming_normal stuck"
     text = table(DataFrame([first, second], columns=list(COLUMNS)))
-    assert text.startswith("**Someone 2015: what was found** (Someone 2015, A paper (arXiv:1), section 2.; ")
+    assert text.startswith("**Someone 2015: what was found** (Someone 2015, A paper (arXiv:1), section 2; ")
     assert text.count("| `kaiming_normal ") == 2
 
 

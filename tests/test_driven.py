@@ -23,6 +23,7 @@ NETS: dict[str, tuple[Task, dict[str, Any]]] = {
     "cnn": (Task((2, 12, 12), 4), {"channels": (6, 8), "norm": "batch"}),
     "resnet": (Task((2, 12, 12), 4), {"width": 6, "depth": 3, "norm": "none"}),
     "resmlp": (Task((30,), 4), {"width": 20, "depth": 3, "norm": "layer"}),
+    "transformer": (Task((7, 5), 4), {"width": 12, "heads": 3}),
     "lstm": (Task((7, 5), 4), {"hidden": 12, "layers": 2}),
     "gru": (Task((7, 5), 4), {"hidden": 12, "layers": 3}),
     "rnn": (Task((7, 5), 4), {"hidden": 12, "layers": 2, "nonlinearity": "relu"}),
@@ -73,7 +74,7 @@ def _projections(module: nn.Module, x: Tensor) -> dict[str, Tensor]:
         return hook
 
     for path, layer in module.named_modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d | nn.RNNBase):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.Embedding | nn.RNNBase):
             layer.register_forward_hook(keep(path))
     with torch.no_grad():
         module(x)
@@ -99,6 +100,57 @@ def test_lsuv_keeps_weights_orthogonal_but_for_their_size() -> None:
     for gate in module.rnn.weight_ih_l1.detach().chunk(4):
         square = gate @ gate.T
         torch.testing.assert_close(square, square[0, 0] * torch.eye(12), atol=1e-4, rtol=0)
+
+
+def _variance(module: nn.Module, layer: nn.Module, x: Any) -> float:
+    seen: list[Tensor] = []
+    handle = layer.register_forward_hook(lambda _, args, out: seen.append(out.detach().clone()))
+    module(x)
+    handle.remove()
+    return float(seen[0].var(correction=0))
+
+
+def test_an_activation_in_place_does_not_change_what_is_measured() -> None:
+    x = torch.randn(256, 9, generator=generator("in place"))
+    module = nn.Sequential(nn.Linear(9, 30), nn.ReLU(inplace=True), nn.Linear(30, 30), nn.ReLU(inplace=True))
+    init(module, "lsuv", batch=x)
+    assert [_variance(module, module[i], x) for i in (0, 2)] == pytest.approx([1, 1], abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+def test_it_is_the_weight_that_has_unit_variance_whatever_the_bias(name: str) -> None:
+    module, (x, _) = _net(name)
+    init(module, {"scheme": "lsuv", "bias": {"scheme": "normal", "std": 2.0}}, batch=x)
+    assert module.head.bias.abs().max() > 0.5
+    with torch.no_grad():
+        module.head.bias.zero_()
+    assert _variance(module, module.head, x) == pytest.approx(1, abs=0.02)
+
+
+def test_lsuv_sees_packed_sequences_as_sequences() -> None:
+    sequences = torch.randn(40, 7, 5, generator=generator("packed"))
+    packed = nn.utils.rnn.pack_padded_sequence(sequences, [7] * 40, batch_first=True)
+
+    class Net(nn.Module):
+        def __init__(self, packs: bool) -> None:
+            super().__init__()
+            self.rnn, self.packs = nn.LSTM(5, 6, 2, batch_first=True), packs
+
+        def forward(self, x: Tensor) -> Tensor:
+            given = nn.utils.rnn.pack_padded_sequence(x, [7] * len(x), batch_first=True) if self.packs else x
+            return self.rnn(given)[1][0][-1]
+
+    assert packed.data.shape == (280, 5)
+    nets = [Net(packs) for packs in (True, False)]
+    for net in nets:
+        init(net, "lsuv", batch=sequences)
+    torch.testing.assert_close(nets[0].rnn.weight_ih_l1, nets[1].rnn.weight_ih_l1)
+
+
+def test_a_weight_whose_scale_is_undone_is_refused() -> None:
+    module = nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(6, 6)), nn.Linear(6, 2))
+    with pytest.raises(UsageError, match=r"lsuv does not bring 0\.weight to unit variance in 10 iterations"):
+        init(module, "lsuv", batch=5 * torch.randn(50, 6, generator=generator("spectral")))
 
 
 def test_lsuv_says_what_it_cannot_scale() -> None:
@@ -129,8 +181,10 @@ def test_a_rule_has_it_look_at_its_own_layers_alone() -> None:
     assert float(module(batch[0]).detach().var(correction=0)) == pytest.approx(1, abs=0.02)
 
 
-@pytest.mark.parametrize("name", NETS)
-@pytest.mark.parametrize("scheme", DRIVEN)
+ON_NETS = [(scheme, name) for scheme in DRIVEN for name in NETS if (scheme, name) != ("autoinit", "transformer")]
+
+
+@pytest.mark.parametrize(("scheme", "name"), ON_NETS)
 def test_looking_at_data_leaves_nothing_behind(scheme: str, name: str) -> None:
     """Modes, buffers, gradients and global generators stay; the same seed gives the same bits, another gives others."""
     module, batch = _net(name)

@@ -133,7 +133,8 @@ def test_rnn_nonlinearities() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_construction_depends_on_the_seed_and_no_global_state(name: str) -> None:
     before = torch.get_rng_state()
-    built = [construct(MODELS[name], IMAGE, {}, seed).state_dict() for seed in (0, 0, 1)]
+    options = {"patch": 2} if name == "transformer" else {}
+    built = [construct(MODELS[name], IMAGE, options, seed).state_dict() for seed in (0, 0, 1)]
     assert torch.equal(before, torch.get_rng_state())
     assert all(torch.equal(built[0][key], built[1][key]) for key in built[0])
     assert not torch.equal(built[0]["head.weight"], built[2]["head.weight"])
@@ -159,7 +160,11 @@ def test_what_gain_auto_means(name: str, options: dict[str, str], activation: st
         ("cnn", VECTOR, r"cnn needs images \(channels, height, width\), the data has vectors .* use model: mlp"),
         ("cnn", Task((1, 2, 2), 3), "cnn halves the image after each of 2 layers, .* at most 2 channels .*pool: none"),
         ("lstm", VECTOR, r"lstm needs sequences \(time, features\) or images, .* use model: mlp"),
-        ("mlp", LAST_STEPS, "mlp gives one output per example, .* last 2 time steps; use model: lstm, gru or rnn"),
+        (
+            "mlp",
+            LAST_STEPS,
+            "mlp gives one output per example, .* last 2 time steps; use model: lstm, gru, rnn or transformer",
+        ),
         ("cnn", Task((1, 8, 8), 3, 2), "cnn gives one output per example"),
     ],
 )

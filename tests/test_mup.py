@@ -97,6 +97,17 @@ def test_a_tied_or_parametrized_weight_has_the_rate_of_its_slot() -> None:
     assert len(slots(model)) < len(rates)
 
 
+def test_widths_of_embeddings_and_single_numbers() -> None:
+    """An embedding's width is the length of its vectors, whose input is a single 1; one number has no width."""
+    for dimensions in (16, 48):
+        model = nn.Sequential(nn.Embedding(5000, dimensions), nn.PReLU(), nn.Linear(dimensions, dimensions))
+        model.head = nn.Linear(dimensions, 4)
+        assignments = initialize(model, Recipe("mup", others=use_of("mup", base_width=16)), 0)
+        rates = rates_of(assignments, "sgd")
+        assert rates["0.weight"] == dimensions / 16 and rates["1.weight"] == 1
+        assert float(model[0].weight.detach().std()) == pytest.approx(1, rel=0.02)
+
+
 def test_a_step_is_taken_with_every_parameters_own_rate() -> None:
     plan = plan_of(MUP, "model={name: mlp, width: 12, depth: 2}", "train={lr: 0.1, batch_size: 8, steps: 1}", "seeds=1")
     trial = plan.trials[0]

@@ -44,7 +44,8 @@ def test_norm_layers_keep_their_own_values() -> None:
         made = fill(Zoo(), name, **options)
         for layer in ("batch", "layer", "group"):
             weight, bias = made[f"{layer}.weight"], made[f"{layer}.bias"]
-            assert weight.rule == bias.rule == ("scheme" if name == "as_built" else "norm layer's own")
+            speaks_of_them = name == "as_built" or "norm" in SCHEMES[name].also
+            assert weight.rule == bias.rule == ("scheme" if speaks_of_them else "norm layer's own")
             assert torch.all(weight.slot.parameter == 1) and torch.all(bias.slot.parameter == 0)
 
 

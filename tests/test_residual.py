@@ -227,6 +227,32 @@ def test_multipliers_start_at_one_whatever_the_scheme() -> None:
         assert table.loc["blocks.0.scale.factor"]["mean"] == 1, scheme
 
 
+class Modulated(nn.Module):
+    """A block of a user's whose ``scale`` is a layer."""
+
+    def __init__(self, own: bool = False) -> None:
+        super().__init__()
+        self.branch, self.scale = nn.Linear(4, 4), nn.Linear(4, 4)
+        if own:
+            self.scale = nn.Module()
+            self.scale.gain = nn.Parameter(torch.full((4,), 0.3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.scale(x) * self.branch(x)
+
+
+def test_a_layer_that_is_called_scale_stays_a_layer() -> None:
+    table = init(nn.Sequential(Modulated(), nn.Linear(4, 2)), "kaiming_normal").set_index("param")
+    assert table.loc["0.scale.weight"]["scheme"] == "kaiming_normal"
+    assert table.loc["0.scale.bias"]["scheme"] == "zeros"
+
+
+def test_an_own_multiplier_without_a_reset_stays_as_built() -> None:
+    table = init(nn.Sequential(Modulated(own=True), nn.Linear(4, 2)), "kaiming_normal").set_index("param")
+    assert table.loc["0.scale.gain"]["scheme"] == "as_built"
+    assert table.loc["0.scale.gain"]["mean"] == pytest.approx(0.3)
+
+
 def test_multipliers_can_have_a_rule() -> None:
     model = _build("resmlp", width=4, depth=2, branch_scale="learned")
     entry = {"rules": [{"params": "*.scale.factor", "scheme": "constant", "val": 0.5}], "others": "kaiming_normal"}

@@ -23,7 +23,16 @@ NEEDED |= {"chrono": {"t_max": 6}, "looks_linear": {"activation": "crelu"}}
 NEEDED |= {"gradinit": {"iterations": 3}, "metainit": {"iterations": 3}}  # which take longer by default
 ONLY_FOR = {"forget_bias": ("lstm",), "chrono": ("lstm", "gru"), "identity_recurrent": ("rnn",), "looks_linear": ()}
 RESIDUAL = ("resnet", "resmlp")
-ONLY_FOR |= {"fixup": RESIDUAL, "depth_scaled": RESIDUAL, "rezero": RESIDUAL, "zero_init_residual": ()}
+BRANCHED = (*RESIDUAL, "transformer")
+ONLY_FOR |= {
+    "fixup": BRANCHED,
+    "depth_scaled": BRANCHED,
+    "rezero": BRANCHED,
+    "zero_init_residual": (),
+    "gpt2": BRANCHED,
+}
+ONLY_FOR |= dict.fromkeys(("deepnorm", "tfixup", "mimetic"), ("transformer",))
+ONLY_FOR["autoinit"] = ("mlp", "cnn", "lstm", "gru", "rnn", *RESIDUAL)  # which no attention has a rule for
 IMAGES = {"name": "digits", "train_size": 40, "test_size": 20}
 SEQUENCES = {"name": "recall", "lag": 3, "symbols": 4, "train_size": 40, "test_size": 20}
 
@@ -41,6 +50,10 @@ def _model(name: str, pick: random.Random) -> dict[str, Any]:
     if name in RESIDUAL:
         sizes = {"width": pick.randint(3, 6), "depth": pick.randint(1, 4), "branch_layers": pick.randint(1, 3)}
         return {"name": name, "activation": activation, "norm": norm, "branch_scale": "learned", **sizes}
+    if name == "transformer":
+        sizes = {"width": 6 * pick.randint(1, 2), "heads": pick.randint(1, 3), "depth": 1}
+        sizes |= {"patch": 4, "mlp_ratio": pick.randint(1, 3), "branch_scale": "learned"}
+        return {"name": name, "activation": activation, "norm": "post", "skip_scale": "deepnorm", **sizes}
     made = {"name": name, "hidden": pick.randint(1, 7), "layers": pick.randint(1, 2)}
     return made | ({"nonlinearity": pick.choice(["tanh", "relu"])} if name == "rnn" else {})
 
@@ -60,7 +73,7 @@ def _schemes(model: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("draw", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 4))])
-@pytest.mark.parametrize("model", ["mlp", "cnn", "lstm", "gru", "rnn", *RESIDUAL])
+@pytest.mark.parametrize("model", ["mlp", "cnn", "lstm", "gru", "rnn", *BRANCHED])
 def test_all_schemes_at_once(model: str, draw: int, tmp_path: Path) -> None:
     pick = random.Random(f"{model} {draw}")
     config = {

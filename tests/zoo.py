@@ -48,7 +48,10 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
 }
 DRIVEN = tuple(name for name, row in SCHEMES.items() if row.fit is not None)  # by data, so only for nets that run
 RESIDUAL = tuple(name for name, row in SCHEMES.items() if row.family == "residual")  # for nets with branches
-ALONE = [name for name in SCHEMES if name not in (*DRIVEN, *RESIDUAL)]  # what layers by themselves are filled with
+TRANSFORMER = tuple(name for name, row in SCHEMES.items() if row.family == "transformer")  # for nets with attention
+ALONE = [
+    name for name in SCHEMES if name not in (*DRIVEN, *RESIDUAL, *TRANSFORMER)
+]  # what layers by themselves are filled with
 CASES = [(name, options) for name in ALONE for options in OPTIONS.get(name, [{}])]
 IDS = [" ".join([name, *(f"{k}={v}" for k, v in options.items())]) for name, options in CASES]
 BY_PLACE = ("siren", "looks_linear", "bias_prior", "mup")  # where a parameter stands in the model counts

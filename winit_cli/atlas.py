@@ -44,7 +44,7 @@ def finding_of(config: str, text: str) -> Finding:
     assert header is not None, f"{config} begins with a comment"
     paragraphs = [" ".join(part.split()) for part in re.sub(r"^# ?", "", header[0], flags=re.M).split("\n\n")]
     title, source = paragraphs[1], next(part for part in paragraphs if part.startswith("Source: "))
-    return Finding(config, title, source.removeprefix("Source: "))
+    return Finding(config, title, source.removeprefix("Source: ").rstrip("."))
 
 
 def rows_of(finding: Finding, run: RunFrames) -> Iterator[tuple[str, ...]]:

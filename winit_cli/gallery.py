@@ -38,6 +38,7 @@ GALLERY = (
     Exhibit("mnist_cnn", "Convolutions", ("final_metric",)),
     Exhibit("mnist_lstm", "Recurrent weights, filled gate by gate", ("loss",)),
     Exhibit("adding_rnn", "Long memory in a plain recurrent network", ("loss",)),
+    Exhibit("transformer", "Attention between squares of an image", ("loss",)),
 )
 
 

@@ -23,7 +23,7 @@ from winit_cli.rng import forked
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.slots import Slot, slots
 
-FORMAT = 4  # of the results; part of every identity, raised when initial values or what a trial records change
+FORMAT = 5  # of the results; part of every identity, raised when initial values or what a trial records change
 
 
 @dataclass(frozen=True)

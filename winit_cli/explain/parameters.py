@@ -22,11 +22,13 @@ from winit_cli.schemes.recipe import Recipe
 from winit_cli.schemes.slots import slots
 from winit_cli.theory.moments import Moments, fans
 
+OUTPUT = Place(1, 8, 2, 1, last=True, skip=8**0.25, heads=4)
 # where the layer is taken to stand in its model: the first place in which the scheme has something to fill
 STANDINGS: dict[str, dict[str, Any]] = {
     "": {"places": ()},
     "the head of its model": {"places": ("head", "last")},
-    "the first of two layers in one of 8 residual branches": {"places": (), "branch": Place(1, 8, 2, 0)},
+    "the first of two layers in one of 8 residual branches": {"places": (), "branch": Place(1, 8, 2, 0), "branches": 8},
+    "the output of an attention in one of 8 residual branches": {"places": (), "branch": OUTPUT, "branches": 8},
 }
 DATA_DECIDES = "none: training data decides"
 

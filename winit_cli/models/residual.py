@@ -49,13 +49,26 @@ class Branch(nn.Module):
 
 
 class Block(nn.Module):
-    """activation(x + scale · branch(x)): (…, C) → (…, C)."""
+    """activation(norm(skip_scale · x + scale · branch(x))): (…, C) → (…, C); with the norm first
+    activation(skip_scale · x + scale · branch(norm(x)))."""
 
-    def __init__(self, branch: Branch, branch_scale: BranchScale, activation: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self,
+        branch: nn.Module,
+        branch_scale: BranchScale,
+        activation: Callable[[Tensor], Tensor],
+        norm: nn.Module | None = None,
+        *,
+        norm_first: bool = False,
+        skip_scale: float = 1.0,
+    ) -> None:
         super().__init__()
+        self.norm, self.norm_first, self.skip_scale = norm or nn.Identity(), norm_first, skip_scale
         self.branch = branch
         self.scale = Scale() if branch_scale == "learned" else nn.Identity()
         self._function = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._function(x + self.scale(self.branch(x)))
+        added = self.scale(self.branch(self.norm(x) if self.norm_first else x))
+        x = torch.add(added, x, alpha=self.skip_scale)
+        return self._function(x if self.norm_first else self.norm(x))

@@ -91,7 +91,7 @@ def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
 def refuse_tokens(task: Task, model: str) -> None:
     """Raise ``UsageError`` where the inputs are tokens, for which ``model`` has no embedding."""
     if task.vocabulary:
-        raise UsageError(f"{model} reads numbers, but the data has {task.described()}; use a model with an embedding")
+        raise UsageError(f"{model} reads numbers, but the data has {task.described()}; use model: transformer")
 
 
 def refuse_target_steps(task: Task, model: str) -> None:
@@ -100,7 +100,7 @@ def refuse_target_steps(task: Task, model: str) -> None:
     if task.target_steps:
         raise UsageError(
             f"{model} gives one output per example, but the data has targets at the last {task.target_steps} "
-            "time steps; use model: lstm, gru or rnn"
+            "time steps; use model: lstm, gru, rnn or transformer"
         )
 
 

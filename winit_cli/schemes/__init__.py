@@ -18,12 +18,14 @@ from winit_cli.schemes import (
     krahenbuhl,
     lecun,
     metainit,
+    mimetic,
     mup,
     outputs,
     per_unit,
     recurrent,
     residual,
     structured,
+    transformer,
     variance,
 )
 from winit_cli.schemes.row import Scheme
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FILES = (
-    *(default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent, residual, mup, outputs),
+    *(default, variance, lecun, fixed, frameworks, deep, structured, isometry, recurrent, residual),
+    *(transformer, mimetic, mup, outputs),
     *(driven, krahenbuhl, per_unit, autoinit, gradinit, metainit),
 )
 FAMILIES = (
@@ -42,6 +45,7 @@ FAMILIES = (
     "structured",
     "recurrent",
     "residual",
+    "transformer",
     "width",
     "data-driven",
     "learned",

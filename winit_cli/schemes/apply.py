@@ -25,9 +25,10 @@ def initialize(
 ) -> list[Assignment]:
     """Fill a model's parameters in place and return what was done to each.
 
-    Parameter p is drawn from the generator ``(seed, "init", p)`` alone, so it does not depend on what else
-    is in the model. The global generator is neither read nor changed. Schemes that look at data get ``examples``, and
-    what that takes is added to ``cost``; without one, a scheme that cannot work with them raises an error.
+    Parameter p is drawn from the generator ``(seed, "init", p)`` alone, or from one that its scheme names, so it does
+    not depend on what else is in the model. The global generator is neither read nor changed. Schemes that look at
+    data get ``examples``, and what that takes is added to ``cost``; without one, a scheme that cannot work with them
+    raises an error.
 
     Raises:
         ConfigError: a parameter is not covered or cannot be filled, or a rule wins none.
@@ -39,7 +40,8 @@ def initialize(
         reset([a.slot for a in assignments if a.use.scheme == DEFAULT.scheme], seed)
         for assignment in assignments:
             if assignment.use.scheme not in LAYERS_OWN:
-                _fill(assignment, generator(seed, "init", assignment.slot.name))
+                name = SCHEMES[assignment.use.scheme].drawn_as(assignment.slot)
+                _fill(assignment, generator(seed, "init", name))
                 assignment.slot.write()
     _fit(model, assignments, seed, examples, cost)
     return assignments

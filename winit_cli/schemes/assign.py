@@ -119,7 +119,9 @@ def _choose(slot: Slot, recipe: Recipe) -> tuple[Use, str] | None:
     if slot.kind in LAYERS_OWN_START:
         if recipe.main is not None and slot.kind in SCHEMES[recipe.main.scheme].also:
             return recipe.main, "scheme"
-        return (AS_BUILT, "scheme") if recipe.scheme == AS_BUILT.scheme else (DEFAULT, LAYERS_OWN_START[slot.kind])
+        if recipe.scheme == AS_BUILT.scheme:
+            return AS_BUILT, "scheme"
+        return DEFAULT if reset_of(slot.module) else AS_BUILT, LAYERS_OWN_START[slot.kind]
     if slot.kind in LAYERS:
         return others
     return others if slot.kind == "other" and _speaks_of_unknown_layers(slot, recipe) else None

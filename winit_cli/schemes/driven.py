@@ -32,10 +32,15 @@ def fit_lsuv(net: Fitting, *, tolerance: float, iterations: int, examples: int) 
             if variance == 0 or not math.isfinite(variance):
                 raise UnfitError(
                     f"lsuv cannot scale {slot.name} to unit variance: what it gives for {len(x)} training examples has "
-                    f"variance {variance}"
+                    f"variance {variance:g}; give it another scheme by a rule"
                 )
             slot.parameter.div_(math.sqrt(variance))
             slot.write()
+        else:
+            raise UnfitError(
+                f"lsuv does not bring {slot.name} to unit variance in {iterations} iterations: it is at "
+                f"{variance:.3g}, as where a parametrization undoes the scale; give it another scheme by a rule"
+            )
 
 
 SCHEMES = (
@@ -52,6 +57,8 @@ SCHEMES = (
         dims=(2, 5),
         pitfalls=(
             "Costs two passes for each layer: init_seconds and init_passes in timings.csv.",
+            "A tied weight is scaled for the first of its layers. Rules that give lsuv different options are worked "
+            "off one after the other, so a later one changes what an earlier one has seen.",
             "Looks at the variance over all units and examples: single units may be far from 1.",
             "Of recurrent layers it scales the input weights, to unit variance of the projected inputs; the recurrent "
             "ones stay orthogonal.",

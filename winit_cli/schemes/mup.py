@@ -24,7 +24,8 @@ def part_of(slot: Slot) -> Part:
     """What grows with the width: the outputs of an input weight, the inputs of an output weight, both of a hidden one,
     the length of a vector (a bias, or a norm's weight)."""
     if slot.kind in ("bias", "norm"):
-        return "other" if "head" in slot.places and slot.kind == "bias" else "vector"
+        is_of_outputs = "head" in slot.places and slot.kind == "bias"
+        return "other" if is_of_outputs or slot.parameter.numel() == 1 else "vector"
     if slot.kind not in LAYERS:
         return "other"
     if "head" in slot.places:
@@ -39,13 +40,15 @@ def _is_above(slot: Slot) -> bool:
 
 
 def mup(slot: Slot, *, base_width: PositiveInt = 64, gain: Gain = HE_GAIN) -> Use:
-    """Gaussian weights; those of the head shrink by another sqrt(width)."""
+    """Gaussian weights; those of the head shrink by another sqrt(width). An embedding reads one number that is 1."""
     if slot.kind == "bias":
         return Use("zeros")
     if slot.kind == "norm":
         return Use("pytorch_default")
+    if slot.kind == "embedding":
+        return Use("normal", {"std": 1.0})
     if part_of(slot) != "output":
-        return Use("variance_scaling", {"scale": float(gain) ** 2, "distribution": "untruncated_normal"})
+        return Use("variance_scaling", {"scale": round(float(gain) ** 2, 12), "distribution": "untruncated_normal"})
     wider = slot.block_shape[1] / base_width
     return Use("normal", {"std": 1 / math.sqrt(fans(slot.block_shape)[0] * wider)})
 
@@ -56,7 +59,7 @@ def mup_rate(slot: Slot, optimizer: str, *, base_width: int, gain: Gain) -> floa
     if part == "other":
         return 1.0
     if optimizer == "sgd" and part in ("input", "vector"):
-        return slot.block_shape[0] / base_width
+        return slot.block_shape[1 if slot.kind == "embedding" else 0] / base_width
     if part == "output" or (part == "hidden" and optimizer != "sgd"):
         return base_width / slot.block_shape[1]
     return 1.0
@@ -67,9 +70,9 @@ SCHEMES = (
         name="mup",
         family="width",
         summary="muP: initial values and learning rates by layer, so that one learning rate fits all widths",
-        formula="W ~ N(0, gain² / fan_in), head W ~ N(0, base_width / fan_in²), b = 0; learning rate × base_width / "
-        "width for the head and, with adam, adamw and rmsprop, for hidden weights; with sgd × width / base_width for "
-        "input weights, biases and norms",
+        formula="W ~ N(0, gain² / fan_in), embeddings N(0, 1), head W ~ N(0, base_width / fan_in²), b = 0; learning "
+        "rate × base_width / width for the head and, with adam, adamw and rmsprop, for hidden weights; with sgd × "
+        "width / base_width for input weights, biases and norms",
         keeps="how much one step of training moves every layer's pre-activations, at any width; the output at the "
         "start shrinks as 1 / sqrt(width)",
         paper="Yang, Hu, Babuschkin, Sidor, Liu, Farhi, Ryder, Pachocki, Chen & Gao 2022, Tensor Programs V "
@@ -86,6 +89,7 @@ SCHEMES = (
             "changes: at width = base_width all learning rates are the given one.",
             "The multipliers are winit's: an export of the initial values alone does not carry them "
             "(winit check --parameters lists them).",
+            "adamw's weight decay is multiplied with the learning rate, so it shrinks with it.",
             "With attention the paper divides by d, not sqrt(d): a transformer of this catalogue does not.",
         ),
     ),

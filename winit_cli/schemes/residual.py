@@ -38,7 +38,7 @@ def fixup(slot: Slot, *, gain: Gain = HE_GAIN) -> Use:
     if slot.kind == "bias" or ("head" in slot.places and slot.branch is None):
         return Use("zeros")
     if slot.branch is None:
-        return Use("kaiming_normal") if gain == HE_GAIN else _plain(gain)
+        return _plain(gain)
     factor = 0.0 if slot.branch.last else slot.branch.count ** (-1 / (2 * slot.branch.length - 2))
     return Use("fixup", {"gain": float(gain) * factor})
 
@@ -53,7 +53,7 @@ def depth_scaled(slot: Slot, *, gain: Gain = HE_GAIN) -> Use:
 
 
 def _plain(gain: Gain) -> Use:
-    return Use("variance_scaling", {"scale": float(gain) ** 2, "distribution": "untruncated_normal"})
+    return Use("variance_scaling", {"scale": round(float(gain) ** 2, 12), "distribution": "untruncated_normal"})
 
 
 def rezero(slot: Slot) -> Use:
@@ -80,7 +80,7 @@ def _zeros(shape: Sequence[int]) -> Moments:
     return Moments(std=0.0, bound=0.0)
 
 
-NEEDS_BRANCHES = "layers in residual branches (model: resnet, resmlp)"
+NEEDS_BRANCHES = "layers in residual branches (model: resnet, resmlp, transformer)"
 
 SCHEMES = (
     Scheme(
@@ -122,7 +122,7 @@ SCHEMES = (
         also=("scale",),
         fill=fill_zeros,
         moments=_zeros,
-        fills="multipliers of residual branches (model: resnet or resmlp with branch_scale: learned)",
+        fills="multipliers of residual branches (model: resnet, resmlp or transformer with branch_scale: learned)",
         only=("scale",),
         pitfalls=(
             "Layers inside of branches have no gradient until the multipliers have moved, at the second step.",
@@ -133,8 +133,8 @@ SCHEMES = (
         name="zero_init_residual",
         family="residual",
         summary="the last norm of every residual branch starts at weight 0, as torchvision's option of that name",
-        formula="γ = 0 in the last norm of each branch, 1 in others; convolutions kaiming_normal by fan_out; others as "
-        "pytorch_default",
+        formula="γ = 0 in the last norm of each branch, 1 in others; convolutions kaiming_normal by fan_out, their "
+        "biases 0; others as pytorch_default",
         keeps="the signal itself: every block is the identity (through relu) at the start",
         paper="Goyal et al. 2017, Accurate, large minibatch SGD: training ImageNet in 1 hour (arXiv:1706.02677)",
         torch_call="nn.init.zeros_(block.bn2.weight)",

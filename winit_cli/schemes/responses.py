@@ -29,11 +29,19 @@ def hooked(modules: set[nn.Module], see: Callable[[nn.Module, Any, Any], object]
 
 
 def response(slot: Slot, given: Any, out: Any) -> Tensor:
-    """What a weight makes of its inputs in one call of its layer, (U, N). Of a recurrent layer's input weights that is
-    the projection of its inputs."""
-    values = _projection(slot, plain(given)) if slot.kind == "recurrent" else plain(out)
+    """What a weight makes of its inputs in one call of its layer, without the bias, (U, N). Of a recurrent layer's
+    input weights that is the projection of its inputs."""
+    values = _projection(slot, given) if slot.kind == "recurrent" else _without_bias(slot, plain(out))
     units = values.dim() - (slot.parameter.dim() - 1) if slot.kind == "conv" else values.dim() - 1
     return values.movedim(units, 0).flatten(1)
+
+
+def _without_bias(slot: Slot, out: Tensor) -> Tensor:
+    """A copy, as an activation may change the output in place."""
+    bias = getattr(slot.module, "bias", None)
+    if slot.kind == "embedding" or not isinstance(bias, Tensor):
+        return out.clone()
+    return out - (bias.reshape(-1, *[1] * (slot.parameter.dim() - 2)) if slot.kind == "conv" else bias)
 
 
 def plain(value: Any) -> Tensor:
@@ -42,16 +50,17 @@ def plain(value: Any) -> Tensor:
     return cast(Tensor, first.data if isinstance(first, PackedSequence) else first)
 
 
-def _projection(slot: Slot, x: Tensor) -> Tensor:
+def _projection(slot: Slot, given: Any) -> Tensor:
     """The inputs of a recurrent layer, or the states of the layers below, times a weight of theirs."""
     _, _, place = slot.local.partition("_l")
     below = int(place.partition("_")[0] or 0) if place else 0
-    states = _states_below(cast(nn.RNNBase, slot.module), below, x) if below else x
+    states = _states_below(cast(nn.RNNBase, slot.module), below, given) if below else plain(given)
     return F.linear(states, slot.parameter)
 
 
-def _states_below(layer: nn.RNNBase, count: int, x: Tensor) -> Tensor:
+def _states_below(layer: nn.RNNBase, count: int, given: Tensor | PackedSequence) -> Tensor:
     """The states of the first ``count`` layers that a recurrent module stacks."""
+    x = plain(given)
     cls: Any = type(layer)
     more: dict[str, Any] = {"proj_size": layer.proj_size} if layer.proj_size else {}
     if layer.mode.startswith("RNN_"):
@@ -69,4 +78,4 @@ def _states_below(layer: nn.RNNBase, count: int, x: Tensor) -> Tensor:
     )
     own = {name: value.detach() for name, value in layer.named_parameters() if name in dict(twin.named_parameters())}
     twin.load_state_dict(own)
-    return cast(Tensor, twin(x)[0])
+    return plain(twin(given))

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator
 
 from winit_cli.errors import known
 from winit_cli.schemes.recipe import Use
+from winit_cli.schemes.slots import Slot
 from winit_cli.tables import LARGEST_NUMBER, Strict, options_of
 from winit_cli.theory.activations import ACTIVATIONS
 from winit_cli.theory.moments import Moments
@@ -58,6 +59,9 @@ class Scheme:
     the slot; the options are then those of ``choose``. Where that names the scheme itself, its own ``fill`` is called
     with the options of the ``Use``; a scheme made of others alone needs none.
 
+    Every parameter is drawn from a generator of its own, or from the one of the name that ``drawn_as(slot)`` gives:
+    parameters of one name see the same numbers, for what is made from one draw.
+
     A scheme that looks at training examples has ``fit(fitting, **options)`` beside ``choose``, with the same options;
     it is called once all parameters have the values that ``choose`` names, and changes those that it was chosen for.
 
@@ -88,6 +92,7 @@ class Scheme:
     own_biases: bool = False
     also: tuple[str, ...] = ()
     choose: Callable[..., Use] | None = None
+    drawn_as: Callable[[Slot], str] = lambda slot: slot.name
     fit: Callable[..., None] | None = None
     rate: Callable[..., float] | None = None
     fits: Callable[[Sequence[int]], bool] = lambda shape: True

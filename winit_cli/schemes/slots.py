@@ -28,7 +28,7 @@ class Slot:
     on, in the model's order, and ``places`` those with names: first, head, last. ``ties`` are other names of the same
     parameter, or of parameters that share its memory. A weight with a parametrization
     (``torch.nn.utils.parametrize``) is one slot under the name of the weight: ``originals`` are the parameters behind
-    it by name, and ``parameter`` is what they amount to.
+    it by name, and ``parameter`` is what they amount to. ``branches`` counts the residual branches of the whole model.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Slot:
     depths: tuple[int, ...] = ()
     places: tuple[str, ...] = ()
     branch: Place | None = None
+    branches: int = 0
 
     @property
     def layer(self) -> str:
@@ -119,12 +120,13 @@ def _in_branches(found: Sequence[Slot], model: nn.Module) -> list[Slot]:
     for slot in found:
         for path in _paths(slot):
             is_layer[path] = is_layer.get(path, False) or slot.kind in LAYERS
-    branches = branch_places(model, is_layer)
+    places = branch_places(model, is_layer)
+    count = max((place.count for place in places.values()), default=0)
     placed = []
     for slot in found:
-        branch = next((branches[path] for path in _paths(slot) if path in branches), None)
-        is_scale = branch is not None and branch.scale
-        placed.append(replace(slot, branch=branch, kind="scale" if is_scale else slot.kind))
+        branch = next((places[path] for path in _paths(slot) if path in places), None)
+        is_scale = branch is not None and branch.scale and slot.kind == "other"
+        placed.append(replace(slot, branch=branch, branches=count, kind="scale" if is_scale else slot.kind))
     return placed
 
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 from torch import nn
 
 from winit_cli.models.lift.conv import GroupedConv, LoopedConv
+from winit_cli.models.lift.embedding import StackedEmbedding
 from winit_cli.models.lift.linear import StackedLinear
 from winit_cli.models.lift.mlp import ACTIVATIONS, StackedMLP
 from winit_cli.models.lift.norm import StackedBatchNorm, StackedGroupNorm, StackedLayerNorm, StackedScale
@@ -23,6 +24,7 @@ from winit_cli.models.residual import Scale
 Twins = dict[type[nn.Module], Callable[[Any, Sequence[Run]], nn.Module]]
 COMMON: Twins = {
     nn.Linear: StackedLinear,
+    nn.Embedding: StackedEmbedding,
     nn.BatchNorm1d: StackedBatchNorm,
     nn.BatchNorm2d: StackedBatchNorm,
     nn.LayerNorm: StackedLayerNorm,
