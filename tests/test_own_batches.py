@@ -122,6 +122,8 @@ def test_a_layer_that_is_not_called_has_a_cure_to_paste() -> None:
         init(module, "lsuv", batch=x)
     cure = re.search(r"e\.g\. (rules: .*)", str(found.value))
     assert cure is not None and "0.self_attn.out_proj.weight" in cure[1]
-    table = init(module, yaml.safe_load(f"{{{cure[1]}}}"), batch=x).set_index("param")
+    entry = yaml.safe_load(f"{{{cure[1]}}}")
+    slow = {"scheme": entry["others"], "iterations": 40}  # what attention gives is not in proportion to its weights
+    table = init(module, entry | {"others": slow}, batch=x).set_index("param")
     assert table.loc["0.self_attn.out_proj.weight", "scheme"] == "orthogonal"
     assert table.loc["0.linear1.weight", "scheme"] == "lsuv"
