@@ -137,8 +137,8 @@ SCHEMES = (
             "Dropout counts as in training, zeros that convolutions pad with do not count. Norms give mean 0 and "
             "variance 1, whatever their weights.",
             "Of recurrent layers the input weights are scaled and the recurrent ones are orthogonal; the state is that "
-            "of the last step for inputs that are independent in time too, by a mean-field recursion (the paper "
-            "samples it). Where inputs last, states of LSTM and GRU are larger.",
+            "of the last step for inputs that are independent in time too, by a mean-field recursion of "
+            "winit's own. Where inputs last, states of LSTM and GRU are larger.",
             "Of the data it sees the mean and variance over all inputs, in two passes.",
         ),
     ),

@@ -1,7 +1,7 @@
 """Mean and variance of a signal, and what becomes of them in an operation.
 
-Bingham & Miikkulainen 2021, AutoInit (arXiv:2109.08958), section 4: every signal is taken for Gaussian, and its values
-for independent. The paper samples what pooling and recurrent layers give; here these are integrals too.
+After the recursion of Bingham & Miikkulainen 2021, AutoInit (arXiv:2109.08958): every signal is taken for Gaussian, and
+its values for independent. The formulas of pooling, dropout and recurrent layers are winit's own.
 """
 
 from __future__ import annotations
