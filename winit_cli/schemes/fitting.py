@@ -16,7 +16,7 @@ from torch.func import functional_call
 
 from winit_cli.errors import UsageError
 from winit_cli.schemes.kinds import LAYERS
-from winit_cli.schemes.responses import hooked, response
+from winit_cli.schemes.responses import PACKED, hooked, response
 from winit_cli.schemes.slots import Slot
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -139,7 +139,7 @@ class Fitting:
         with hooked({slot.module for slot in wanted}, lambda module, given, out: called.setdefault(module)):
             self.forward(x)
         order = list(called)
-        missing = [slot.name for slot in wanted if slot.module not in called]
+        missing = [slot.name for slot in wanted if slot.module not in called or _is_hidden(slot)]
         if missing:
             rules = ", ".join(f'{{params: "{name}", scheme: orthogonal}}' for name in missing)
             raise UsageError(
@@ -154,6 +154,11 @@ class Fitting:
         with hooked({slot.module}, lambda module, given, out: found.append(response(slot, given, out))):
             self.forward(x)
         return torch.cat(found, 1)
+
+
+def _is_hidden(slot: Slot) -> bool:
+    """Whether it is a projection of an attention's second or third input, which cannot be told from its output."""
+    return isinstance(slot.module, nn.MultiheadAttention) and slot.local != PACKED
 
 
 def _told(tensor: Tensor) -> str:
