@@ -147,6 +147,15 @@ def test_lsuv_sees_packed_sequences_as_sequences() -> None:
     torch.testing.assert_close(nets[0].rnn.weight_ih_l1, nets[1].rnn.weight_ih_l1)
 
 
+@pytest.mark.parametrize("scheme", ["lsuv", "weightnorm_dd", "krahenbuhl"])
+def test_attention_is_seen_before_its_softmax(scheme: str) -> None:
+    x = torch.randn(30, 5, 8, generator=generator("attention"))
+    module = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    init(module, {"rules": [{"params": "*in_proj_weight", "scheme": scheme}], "others": "kaiming_normal"}, batch=x)
+    seen = x @ module.self_attn.in_proj_weight.detach().T
+    assert float(seen.var(correction=0)) == pytest.approx(1, abs=0.02 if scheme == "lsuv" else 0.5)
+
+
 def test_a_weight_whose_scale_is_undone_is_refused() -> None:
     module = nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(6, 6)), nn.Linear(6, 2))
     with pytest.raises(UsageError, match=r"lsuv does not bring 0\.weight to unit variance in 10 iterations"):

@@ -17,6 +17,9 @@ import torch, winit_cli as winit
 def f(tensor, generator, *, std: float = 1.0):
     tensor.normal_(0, std, generator=generator)
 
+def c(slot, *, std: float = 1.0):
+    return winit.Use("normal", {"std": std})
+
 """
 SMALL = ("--steps", "2", "--seeds", "1", "--quiet", "-s", "train.batch_size=4")
 
@@ -38,6 +41,25 @@ SCHEMES = {
     "aliases as text": ("'mine', f, aliases='my'", "aliases"),
     "a builtin": ("'mine', torch.Tensor.normal_", "scheme mine"),
     "biases of its own": ("'mine', f, own_biases=True", "own_biases"),
+    "a fit beside fill": ("'mine', f, fit=lambda net, std: None", "fit is for schemes that have choose=…"),
+    "a rate beside fill": (
+        "'mine', f, rate=lambda slot, optimizer, std: 2.0",
+        "rate is for schemes that have choose=…",
+    ),
+    "a fit that is none": ("'mine', choose=c, fit=3", "fit cannot be 3"),
+    "a rate that is none": ("'mine', choose=c, rate=0.5", "rate cannot be 0.5"),
+    "a code that is none": ("'mine', f, code='nn.init.ones_(w)'", "code cannot be 'nn.init.ones_(w)'"),
+    "a fit without options": ("'mine', choose=c, fit=lambda net: None", "is called as fit(fitting, std=…): "),
+    "a rate of a slot": (
+        "'mine', choose=c, rate=lambda slot, *, std: 1.0",
+        "plug.py:10: rate of scheme mine is called as rate(slot, optimizer, std=…): too many positional arguments",
+    ),
+    "a code with more options": (
+        "'mine', f, code=lambda *, std, mean: ''",
+        "code of scheme mine is called as code(std=…): missing a required",
+    ),
+    "also as text": ("'mine', choose=c, also='norm'", "also cannot be 'norm'"),
+    "also a kind that is unknown": ("'mine', choose=c, also=('norms',)", "also cannot be ('norms',)"),
 }
 
 

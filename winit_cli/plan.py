@@ -20,7 +20,7 @@ from winit_cli.errors import ConfigError, DataError, Fault, MissingDataError, Us
 from winit_cli.foreign import blaming
 from winit_cli.losses import default_loss
 from winit_cli.rng import forked
-from winit_cli.schemes.apply import assign
+from winit_cli.schemes.assign import assign, rates_of
 from winit_cli.schemes.slots import Slot
 from winit_cli.setting import Setting
 
@@ -206,7 +206,7 @@ def _recipe_faults(setting: Setting, parameters: list[Slot]) -> Iterator[tuple[P
     labels: dict[str, list[tuple[int, str, str]]] = {}
     for index, entry in enumerate(setting.experiment.schemes):
         try:
-            assign(parameters, entry.recipe)
+            rates_of(assign(parameters, entry.recipe), setting.train.optimizer)
         except ConfigError as error:
             for fault in error.faults:
                 first_line = fault.message.partition("\n")[0]  # rules to paste below it differ by the entry's scheme

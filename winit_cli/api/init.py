@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from winit_cli.config.document import Document
 from winit_cli.config.entries import EntryReader
 from winit_cli.config.faults import Faults
-from winit_cli.errors import UsageError
+from winit_cli.errors import UsageError, brief
 from winit_cli.losses import LOSSES, default_loss
 from winit_cli.models import materialize
 from winit_cli.rng import DrawFrom, forked, generator
@@ -46,8 +46,9 @@ def init(
 
     Raises:
         ConfigError: unknown names or options, a parameter that is not covered or cannot be filled.
-        UsageError: a lazy module or a scheme that looks at data without a batch, or a parametrization that takes no
-            given weight.
+        UsageError: a lazy module or a scheme that looks at data without a batch, a batch or a loss of another kind, or
+            a parametrization that takes no given weight.
+        ForeignError: the module, the loss or a plug-in's scheme raised an error as a scheme looked at the batch.
 
     >>> from torch import nn
     >>> module = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -62,7 +63,8 @@ def init(
     if not isinstance(module, nn.Module):
         raise UsageError(f"winit.init fills an nn.Module, got {type(module).__name__}")
     recipe = _recipe(scheme, options, activation)
-    examples = None if batch is None else _examples(batch, loss)
+    found = _loss(loss)
+    examples = None if batch is None else _examples(batch, found)
     if examples is not None:
         source = generator(seed, "build")
         with forked(seed, "build"), DrawFrom(lambda filled: source):
@@ -72,14 +74,34 @@ def init(
     return pd.DataFrame([asdict(record) for record in records], columns=[field.name for field in fields(InitRecord)])
 
 
-def _examples(batch: Tensor | tuple[Tensor, Tensor], loss: str | LossFunction | None) -> Examples:
-    x, y = batch if isinstance(batch, tuple) else (batch, None)
+def _examples(batch: object, loss: LossFunction | None) -> Examples:
+    """Inputs, targets if there are any, and the loss that goes with them."""
+    parts = batch if isinstance(batch, tuple) else (batch,)
+    if len(parts) != (2 if isinstance(batch, tuple) else 1) or not all(isinstance(part, Tensor) for part in parts):
+        kinds = ", ".join(type(part).__name__ for part in parts)
+        given = f"a tuple of ({brief(kinds)})" if isinstance(batch, tuple) else f"a {kinds}"
+        raise UsageError(f"batch is {given}, expected a tensor of inputs (B, …), or a tuple of inputs and targets")
+    x, y = (*parts, None)[:2]
+    shapes = " and targets of shape ".join(str(tuple(part.shape)) for part in parts)
+    if x.dim() == 0 or len(x) == 0:
+        raise UsageError(f"batch has inputs of shape {shapes}, expected (B, …) with one example or more")
     if y is None:
         return Examples(x)
-    if callable(loss):
-        return Examples(x, y, loss)
-    name = loss or default_loss("regression" if y.is_floating_point() else "classification")
-    return Examples(x, y, find(LOSSES, name, "loss").function)
+    if y.dim() == 0 or len(y) != len(x):
+        raise UsageError(
+            f"batch has inputs of shape {shapes}, expected targets (B, …), one for each of {len(x)} inputs"
+        )
+    task = "regression" if y.is_floating_point() else "classification"
+    return Examples(x, y, loss or LOSSES[default_loss(task)].function)
+
+
+def _loss(loss: object) -> LossFunction | None:
+    if loss is None or (callable(loss) and not isinstance(loss, type)):
+        return loss
+    if not isinstance(loss, str):
+        names = ", ".join(LOSSES)
+        raise UsageError(f"loss is {brief(repr(loss))}, expected a function of outputs and targets, or one of {names}")
+    return find(LOSSES, loss, "loss").function
 
 
 def _recipe(scheme: str | Mapping[str, Any], options: Mapping[str, Any], activation: str | None) -> Recipe:

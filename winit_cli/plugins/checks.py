@@ -15,6 +15,7 @@ from winit_cli.errors import brief
 from winit_cli.foreign import ForeignError, blaming, place_of_function
 from winit_cli.rng import generator
 from winit_cli.schemes import Scheme
+from winit_cli.schemes.assign import LAYERS_OWN_START
 from winit_cli.schemes.recipe import ENTRY_KEYS
 from winit_cli.tables import options_of
 from winit_cli.theory.moments import Moments
@@ -62,6 +63,7 @@ def check_scheme(row: Scheme) -> None:
     place, what = place_of_function(function), f"scheme {row.name}"
     check_signature(function, 1 if row.choose else 2, what)
     _check_values(row, what)
+    _check_companions(row, what)
     for taken in [name for name in row.options.model_fields if name in ENTRY_KEYS]:
         raise ForeignError(f"{place}{what}: '{taken}' is a key of every entry; call the option otherwise")
     if row.choose is not None or any(field.is_required() for field in row.options.model_fields.values()):
@@ -93,12 +95,36 @@ def _check_values(row: Scheme, what: str) -> None:
         "moments": callable(row.moments),
         "check": callable(row.check),
         "fits": callable(row.fits),
+        "also": isinstance(row.also, tuple) and all(kind in [*LAYERS_OWN_START] for kind in row.also),
         "own_biases": row.own_biases is False or row.choose is not None,
     }
     for name, fits in faults.items():
         if not fits:
             given = brief(repr(getattr(row, name, texts)))
             raise ForeignError(f"{what}: {name} cannot be {given}; see winit.Scheme for what it takes")
+
+
+def _check_companions(row: Scheme, what: str) -> None:
+    """The functions that take the options beside those of ``choose`` or ``fill``."""
+    for name, first in {"fit": ("fitting",), "rate": ("slot", "optimizer"), "code": ()}.items():
+        function = getattr(row, name)
+        if function is None:
+            continue
+        if not callable(function):
+            raise ForeignError(f"{what}: {name} cannot be {brief(repr(function))}; see winit.Scheme for what it takes")
+        if first and row.choose is None:
+            raise ForeignError(
+                f"{what}: {name} is for schemes that have choose=…; give it that too, or leave {name} out"
+            )
+        options = list(row.options.model_fields)
+        with blaming(f"{name} of {what}"):
+            signature = inspect.signature(function)
+        try:
+            signature.bind(*first, **dict.fromkeys(options))
+        except TypeError as error:
+            called = ", ".join([*first, *(f"{option}=…" for option in options)])
+            place = place_of_function(function)
+            raise ForeignError(f"{place}{name} of {what} is called as {name}({called}): {error}") from None
 
 
 def _filled(row: Scheme, options: Mapping[str, Any], what: str) -> Tensor:

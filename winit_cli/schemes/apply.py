@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from winit_cli.errors import UnfitError, UsageError
+from winit_cli.foreign import blaming
 from winit_cli.rng import forked, generator
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.assign import AS_BUILT, DEFAULT, LAYERS_OWN, ZEROS, Assignment, assign
@@ -58,8 +59,11 @@ def _fit(
         fit = SCHEMES[use.scheme].fit
         assert fit is not None
         fitting = Fitting(use.scheme, model, mine, examples, generator(seed, "init", use.scheme), cost or Cost())
+        # memory that runs out as a scheme of winit looks at a trial is told by what trains it
+        is_foreign = cost is None or bool(SCHEMES[use.scheme].source)
+        blamed = blaming(fitting.told) if is_foreign else contextlib.nullcontext()
         try:
-            with fitting.cost.timed(), looking(model), forked(seed, "init", use.scheme), torch.no_grad():
+            with blamed, fitting.cost.timed(), looking(model), forked(seed, "init", use.scheme), torch.no_grad():
                 fit(fitting, **use.arguments)
         except UnfitError as error:
             if cost is None:

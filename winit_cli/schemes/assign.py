@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from winit_cli.errors import ConfigError, Fault
-from winit_cli.foreign import blaming
+from winit_cli.errors import ConfigError, Fault, brief
+from winit_cli.foreign import ForeignError, blaming
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.recipe import LAYERS, Recipe, Use
 from winit_cli.schemes.reset import reset_of
@@ -37,12 +38,23 @@ class Assignment:
         return next((use for use in self.through if SCHEMES[use.scheme].fit is not None), None)
 
     def rate(self, optimizer: str) -> float:
-        """What multiplies the learning rate of the parameter."""
+        """What multiplies the learning rate of the parameter.
+
+        Raises:
+            ForeignError: a plug-in's scheme gives no finite number from 0 on, or raised an error.
+        """
         for use in self.through:
             rate = SCHEMES[use.scheme].rate
             if rate is not None:
-                return rate(self.slot, optimizer, **use.arguments)
+                with blaming(asked := f"rate of scheme {use.scheme}, asked about {self.slot.name} and {optimizer},"):
+                    return _factor(rate(self.slot, optimizer, **use.arguments), asked)
         return 1.0
+
+
+def _factor(value: object, asked: str) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise ForeignError(f"{asked} returned {brief(repr(value))}, expected a finite number, 0 or more")
+    return value
 
 
 def assign(model_slots: Iterable[Slot], recipe: Recipe) -> list[Assignment]:

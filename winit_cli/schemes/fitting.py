@@ -16,7 +16,7 @@ from torch.func import functional_call
 
 from winit_cli.errors import UsageError
 from winit_cli.schemes.kinds import LAYERS
-from winit_cli.schemes.responses import hooked, response
+from winit_cli.schemes.responses import PACKED, hooked, response
 from winit_cli.schemes.slots import Slot
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -65,6 +65,14 @@ class Fitting:
     generator: Generator
     cost: Cost = field(default_factory=Cost)
 
+    @property
+    def told(self) -> str:
+        """What it is about, for messages about what goes wrong in it."""
+        y, kinds = self.examples.y, {_kind_of(parameter): None for parameter in self.module.parameters()}
+        given = f"{_told(self.examples.x)}{'' if y is None else f' and targets of shape {_told(y)}'}"
+        name = type(self.module).__name__
+        return f"scheme {self.scheme}, with inputs of shape {given} for {name} ({', '.join(kinds)}),"
+
     def batch(self, count: int) -> Tensor:
         """Inputs (B, …): ``count`` training examples drawn without replacement, or all if there are fewer."""
         return self.examples.x[self._drawn(count)]
@@ -92,10 +100,14 @@ class Fitting:
     def loss(self, x: Tensor, y: Tensor, values: Mapping[str, Tensor] | None = None) -> Tensor:
         """The loss of a batch, with other values of parameters where they are given by name."""
         assert self.examples.loss is not None
-        if not values:
-            return self.examples.loss(self.forward(x), y)
-        self.cost.passes += 1
-        return self.examples.loss(functional_call(self.module, dict(values), (x,)), y)
+        if values:
+            self.cost.passes += 1
+        out = functional_call(self.module, dict(values), (x,)) if values else self.forward(x)
+        loss = self.examples.loss(out, y)
+        if not isinstance(loss, Tensor) or loss.dim() != 0:
+            what = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+            raise UsageError(f"the loss of a batch is {what}, expected a scalar: the mean over the examples")
+        return loss
 
     def gradients(
         self, value: Tensor, of: Sequence[Tensor], *, differentiable: bool = False, again: bool = False
@@ -120,18 +132,19 @@ class Fitting:
         """The weights among the slots in the order in which their layers are first called.
 
         Raises:
-            UsageError: the model's forward pass does not call the layer of one of them.
+            UsageError: the forward pass uses one of them without a call of its layer, or not at all.
         """
         called: dict[nn.Module, None] = {}
         wanted = [slot for slot in self.slots if slot.kind in LAYERS]
         with hooked({slot.module for slot in wanted}, lambda module, given, out: called.setdefault(module)):
             self.forward(x)
         order = list(called)
-        missing = [slot.name for slot in wanted if slot.module not in called]
+        missing = [slot.name for slot in wanted if slot.module not in called or _is_hidden(slot)]
         if missing:
+            rules = ", ".join(f'{{params: "{name}", scheme: orthogonal}}' for name in missing)
             raise UsageError(
-                f"{self.scheme} cannot see what {', '.join(missing)} gives, as the model's forward pass does not call "
-                "the layer; give it another scheme by a rule"
+                f"{self.scheme} cannot see what {', '.join(missing)} gives: its layer is not called as a module in the "
+                f"forward pass; give it another scheme by a rule, e.g. rules: [{rules}], others: {self.scheme}"
             )
         return sorted(wanted, key=lambda slot: order.index(slot.module))
 
@@ -141,6 +154,19 @@ class Fitting:
         with hooked({slot.module}, lambda module, given, out: found.append(response(slot, given, out))):
             self.forward(x)
         return torch.cat(found, 1)
+
+
+def _is_hidden(slot: Slot) -> bool:
+    """Whether it is a projection of an attention's second or third input, which cannot be told from its output."""
+    return isinstance(slot.module, nn.MultiheadAttention) and slot.local != PACKED
+
+
+def _told(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} ({_kind_of(tensor)})"
+
+
+def _kind_of(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} on {tensor.device}"
 
 
 @contextlib.contextmanager

@@ -12,6 +12,8 @@ from torch.nn.utils.rnn import PackedSequence
 
 from winit_cli.schemes.slots import Slot
 
+PACKED = "in_proj_weight"  # an attention's projections of one input to queries, keys and values
+
 
 @contextlib.contextmanager
 def hooked(modules: set[nn.Module], see: Callable[[nn.Module, Any, Any], object]) -> Iterator[None]:
@@ -29,9 +31,14 @@ def hooked(modules: set[nn.Module], see: Callable[[nn.Module, Any, Any], object]
 
 
 def response(slot: Slot, given: Any, out: Any) -> Tensor:
-    """What a weight makes of its inputs in one call of its layer, without the bias, (U, N). Of a recurrent layer's
-    input weights that is the projection of its inputs."""
-    values = _projection(slot, given) if slot.kind == "recurrent" else _without_bias(slot, plain(out))
+    """What a weight makes of its inputs in one call of its layer, without the bias, (U, N). Of the input weights of
+    recurrent layers and of attention that is the projection of its inputs."""
+    if slot.kind == "recurrent":
+        values = _projection(slot, given)
+    elif slot.local == PACKED:
+        values = F.linear(plain(given), slot.parameter)
+    else:
+        values = _without_bias(slot, plain(out))
     units = values.dim() - (slot.parameter.dim() - 1) if slot.kind == "conv" else values.dim() - 1
     return values.movedim(units, 0).flatten(1)
 

@@ -65,7 +65,8 @@ class Scheme:
     A scheme that looks at training examples has ``fit(fitting, **options)`` beside ``choose``, with the same options;
     it is called once all parameters have the values that ``choose`` names, and changes those that it was chosen for.
 
-    ``rate(slot, optimizer, **options)`` is what multiplies the learning rate of a parameter.
+    ``rate(slot, optimizer, **options)`` beside ``choose`` gives what multiplies the learning rate of a parameter, 0 or
+    more.
 
     ``keeps`` says what stays constant from layer to layer, and through which activation. ``torch_call`` is Python that
     fills ``w`` alike, with ``{option}`` for values; where that takes more than a call, ``code(**options)`` returns the

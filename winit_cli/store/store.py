@@ -148,7 +148,7 @@ class Store:
             ),
             _units(trial, "start", record.units),
         ]
-        if record.cost.passes:
+        if record.cost.seconds:
             cost = (trial, record.cost.seconds, record.cost.passes)
             self._waiting[trial].append(("INSERT INTO costs VALUES (?,?,?)", [cost]))
         warnings = [(trial, position, text) for position, text in enumerate(record.warnings)]
