@@ -33,7 +33,10 @@ def parse_size(text: str, option: str) -> int:
 def size_text(size: int) -> str:
     """A size for people.
 
-    >>> size_text(8 * 2**30), size_text(1000), size_text(3 * 2**29), size_text(10**9)
-    ('8 GiB', '1 MiB', '1.5 GiB', '954 MiB')
+    >>> size_text(8 * 2**30), size_text(1000), size_text(3 * 2**29), size_text(10**9), size_text(2500 * 2**30)
+    ('8 GiB', '1 MiB', '1.5 GiB', '954 MiB', '2,500 GiB')
     """
-    return f"{size / 2**30:.3g} GiB" if size >= 2**30 else f"{max(1, round(size / 2**20))} MiB"
+    gib = size / 2**30
+    if gib >= 1000:
+        return f"{gib:,.0f} GiB"
+    return f"{gib:.3g} GiB" if gib >= 1 else f"{max(1, round(size / 2**20))} MiB"
