@@ -181,6 +181,13 @@ def test_a_trial_whose_data_is_of_no_use_says_so_and_goes_on(tmp_path: Path) -> 
     assert warning.startswith("lsuv cannot scale layers.0.weight to unit variance")
 
 
+def test_a_refusal_names_its_label() -> None:
+    data = "data={name: recall, lag: 4, symbols: 3, train_size: 40, test_size: 20}"
+    plan = plan_of("schemes=[{scheme: autoinit, label: mine}]", "model={name: transformer, width: 8, heads: 2}", data)
+    with pytest.raises(UsageError, match=r"^label mine: autoinit cannot follow"):
+        initialized(plan.trials[0])
+
+
 def test_a_rule_has_it_look_at_its_own_layers_alone() -> None:
     module, batch = _net("mlp")
     plain, _ = _net("mlp")

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from zoo import RESIDUAL
 
+import winit_cli as winit
 from winit_cli.api.init import init
 from winit_cli.data.vision import import_torchvision, installed
 from winit_cli.errors import ConfigError, UsageError
 from winit_cli.models import MODELS, Task, construct
+from winit_cli.probe.trials import probe_plan
 from winit_cli.rng import generator
 from winit_cli.schemes.slots import slots
 
@@ -251,6 +253,23 @@ def test_an_own_multiplier_without_a_reset_stays_as_built() -> None:
     table = init(nn.Sequential(Modulated(own=True), nn.Linear(4, 2)), "kaiming_normal").set_index("param")
     assert table.loc["0.scale.gain"]["scheme"] == "as_built"
     assert table.loc["0.scale.gain"]["mean"] == pytest.approx(0.3)
+
+
+def test_branches_of_zeros_in_torchs_transformer_are_not_symmetric() -> None:
+    module = nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), nn.Flatten(), nn.Linear(40, 3))
+    init(module, "fixup")
+    x = torch.randn(40, 5, 8, generator=generator("tokens"))
+    found = winit.probe(module, x, torch.randint(3, (40,), generator=generator("classes")))
+    assert found.verdict == "healthy" and "the head is zero" in found.advice
+
+
+def test_the_cure_for_a_growing_residual_net_is_not_the_gain_that_it_has() -> None:
+    plan = plan_of(
+        "schemes=[kaiming_normal]", "model={name: resmlp, width: 20, depth: 30}", "seeds=2", "train.batch_size=40"
+    )
+    found = probe_plan(plan).verdicts["kaiming_normal"]
+    assert found.verdict == "exploding"
+    assert "e.g. fixup, depth_scaled or rezero" in found.advice and "kaiming_normal" not in found.advice
 
 
 def test_multipliers_can_have_a_rule() -> None:

@@ -42,7 +42,7 @@ def load(text: str, changes: Changes) -> Config:
 
     path = Path(text)
     shipped = packaged()
-    is_name = len(path.parts) == 1 or text in shipped
+    is_name = len(path.parts) == 1 or (len(path.parts) == 2 and path.parts[0].startswith("paper"))
     if not os.path.isfile(text) and path.suffix not in (".yaml", ".yml") and is_name:  # noqa: PTH113
         if text not in shipped and not os.path.isdir(text):  # noqa: PTH112
             raise UsageError(f"no file '{text}' and no packaged config of that name; {known(text, shipped)}")

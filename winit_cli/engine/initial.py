@@ -12,6 +12,7 @@ from torch import nn
 
 from winit_cli.engine.records import Started
 from winit_cli.engine.units import first_units
+from winit_cli.errors import UsageError
 from winit_cli.plan import Trial
 from winit_cli.schemes.apply import initialize
 from winit_cli.schemes.assign import rates_of
@@ -40,7 +41,12 @@ def initialized(trial: Trial) -> Initial:
     with ALONE, one_thread():
         model = setting.build(trial.seed)
         examples = Examples(part.x, part.y, setting.loss.function)
-        assignments = initialize(model, trial.entry.recipe, trial.seed, examples, cost)
+        try:
+            assignments = initialize(model, trial.entry.recipe, trial.seed, examples, cost)
+        except UsageError as error:
+            if type(error) is not UsageError:
+                raise  # it says more than its text
+            raise UsageError(f"label {trial.label}: {error}") from None
     records, rates = audit(assignments), rates_of(assignments, setting.train.optimizer)
     return Initial(model, records, cost, rates, (*cost.remarks, *improbable(assignments, records)))
 

@@ -27,7 +27,9 @@ FAR = "sgd hardly learns what hangs on it alone, adam late"
 NOT_OVER_TIME = "; how far gradients reach back in time was not measured"
 _GAIN_1 = "use gain 1, e.g. xavier_normal or orthogonal"
 _GAIN_SQRT_2 = "use gain sqrt(2), e.g. kaiming_normal"
+IN_BRANCHES = "residual branches"  # where these grow or fade, no gain is to blame, but what is added
 _CURES = {
+    IN_BRANCHES: "scale what residual branches add, e.g. fixup, depth_scaled or rezero, or give them a norm",
     "": "use a gain that keeps the signal's size, e.g. kaiming_normal for relu, xavier_normal for tanh",
     "linear": "use gain 1, e.g. orthogonal",
     "selu": "use gain 1, e.g. lecun_normal",
@@ -65,7 +67,8 @@ def cut_off(paths: Sequence[str]) -> str:
 
 
 def cure(activation: str) -> str:
-    """The gain that keeps the signal's size through an activation, and a scheme that has it."""
+    """The gain that keeps the signal's size through an activation, and a scheme that has it; or what helps in residual
+    nets."""
     return _CURES.get(activation, "use the activation's own gain, e.g. orthogonal with gain: auto")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from winit_cli.criteria import EVEN
+from winit_cli.probe.advice import IN_BRANCHES
 from winit_cli.probe.measured import Measured, Place
 
 SIZES = ("pre_mean_square", "grad_norm")  # lags too: what is not a number there has overflowed
@@ -85,7 +86,9 @@ class Chain:
 
     @property
     def activation(self) -> str:
-        """The activation of most hidden layers; empty where none was seen."""
+        """The activation of most hidden layers, empty where none was seen; or that there are residual branches."""
+        if any(place.is_in_branch for place in self.places):
+            return IN_BRANCHES
         names = Counter(self.place(depth).activation for depth in self.hidden)
         return names.most_common(1)[0][0] if names else ""
 

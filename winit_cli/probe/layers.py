@@ -75,6 +75,11 @@ def layer_paths(module: nn.Module) -> dict[str, nn.Module]:
     return {path or ROOT: inner for path, inner in module.named_modules() if id(inner) in owners}
 
 
+def in_branches(module: nn.Module) -> set[str]:
+    """The paths of the layers that lie in residual branches."""
+    return {slot.layer for slot in slots(module) if slot.branch is not None}
+
+
 def _is_own_layer(slot: Slot) -> bool:
     inner = [name for name, _ in slot.module.named_children() if name != "parametrizations"]
     return slot.kind == "other" and len(slot.shape) > 1 and not inner

@@ -6,6 +6,8 @@ the whole module (Jacobian, gradient quotient) stands in the head's rows.
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,7 @@ from winit_cli.probe.arrays import mean_square
 from winit_cli.probe.calling import Loss, check_examples, loss_of
 from winit_cli.probe.gradients import Gradients, gradient_rows, gradients_of, weight_gradients
 from winit_cli.probe.histograms import gate_bins, gradient_bins, jacobian_bins, signal_bins, weight_bins
-from winit_cli.probe.layers import Layer
+from winit_cli.probe.layers import Layer, in_branches
 from winit_cli.probe.measured import Bin, Measured, Place, order
 from winit_cli.probe.memory import Memory, memory_rows
 from winit_cli.probe.observe import observed
@@ -57,12 +59,15 @@ def measure(
             bins += [*gate_bins(memories), *jacobian_bins(spectrum, layers[-1])]
     rows.sort(key=lambda row: (row.depth, order(row.metric)))
     bins.sort(key=lambda one: one.depth)
-    places = tuple(place_of(layer, gradients, memories.get(layer)) for layer in layers)
+    branches = in_branches(module)
+    places = tuple(place_of(layer, gradients, memories.get(layer), branches) for layer in layers)
     return Measured(places, mean_square(x), tuple(rows), tuple(bins), layers[-1].given)
 
 
-def place_of(layer: Layer, gradients: Gradients, memory: Memory | None) -> Place:
+def place_of(layer: Layer, gradients: Gradients, memory: Memory | None, branches: Container[str]) -> Place:
     """What a verdict must know of a layer."""
     cut_off = not gradients.reach(layer) and any(out.requires_grad for out in layer.outputs)
     last_lag = memory.last_lag if memory else 0
-    return Place(layer.path, layer.unit_count, layer.activation_name, layer.recurrence, last_lag, cut_off)
+    return Place(
+        layer.path, layer.unit_count, layer.activation_name, layer.recurrence, last_lag, cut_off, layer.path in branches
+    )

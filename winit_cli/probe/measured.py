@@ -53,7 +53,8 @@ class Place:
 
     ``recurrence`` is torch's name for its kind where it goes through time: LSTM, GRU, RNN_TANH or RNN_RELU.
     ``last_lag`` is the number of steps before the last one over which its gradient was followed, 0 where it was not.
-    ``is_cut_off`` says that the loss does not depend on it, though something in or before it trains.
+    ``is_cut_off`` says that the loss does not depend on it, though something in or before it trains,
+    ``is_in_branch`` that it lies in a residual branch.
     """
 
     path: str
@@ -62,6 +63,7 @@ class Place:
     recurrence: str = ""
     last_lag: int = 0
     is_cut_off: bool = False
+    is_in_branch: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from winit_cli.probe.activity import activity
 from winit_cli.probe.arrays import mean_square
 from winit_cli.probe.calling import Loss, check_examples, loss_of
 from winit_cli.probe.gradients import Gradients, gradient_rows, gradients_of, weight_gradients
+from winit_cli.probe.layers import in_branches
 from winit_cli.probe.measure import place_of
 from winit_cli.probe.measured import Measured
 from winit_cli.probe.memory import memory_rows
@@ -40,5 +41,6 @@ def measure_quickly(module: nn.Module, x: Tensor, y: Tensor | None, loss: Loss, 
         of_one_unit = {layer: found for layer, found in of_weights.items() if has_one_unit(layer.module)}
         rows = [*activity(layers, x), *gradient_rows(Gradients(gradients.given, {}), layers, depths)]
         rows += [*symmetry(of_one_unit), *memory_rows(memories)]
-    places = tuple(place_of(layer, gradients, memories.get(layer)) for layer in layers)
+    branches = in_branches(module)
+    places = tuple(place_of(layer, gradients, memories.get(layer), branches) for layer in layers)
     return Measured(places, mean_square(x), tuple(rows), into_head=layers[-1].given)

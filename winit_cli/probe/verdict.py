@@ -56,7 +56,8 @@ def _symmetric(chain: Chain) -> Verdict | None:
 def _waits(chain: Chain, depth: int) -> bool:
     """Whether a layer is a residual branch that begins at zero and, behind a head of zeros, has no gradient yet that
     could tell its units apart, as in Fixup (Zhang et al. 2019, arXiv:1901.09321)."""
-    return _head_is_zero(chain) and chain.change_around > 0 and chain.of(depth, "pre_mean_square") == 0
+    passed_by = chain.place(depth).is_in_branch or chain.change_around > 0
+    return _head_is_zero(chain) and passed_by and chain.of(depth, "pre_mean_square") == 0
 
 
 def _not_finite(chain: Chain) -> Verdict | None:

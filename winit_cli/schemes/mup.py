@@ -87,6 +87,8 @@ SCHEMES = (
         pitfalls=(
             "Find the learning rate at one width with vary: {model.width: […]} and keep base_width while the width "
             "changes: at width = base_width all learning rates are the given one.",
+            "At widths near base_width the output of the start is of size 1, and the first steps undo it: there the "
+            "coordinate check sees the head change less the wider the net is. Take widths well above.",
             "The multipliers are winit's: an export of the initial values alone does not carry them "
             "(winit check --parameters lists them).",
             "adamw's weight decay is multiplied with the learning rate, so it shrinks with it.",

@@ -40,7 +40,7 @@ def fixup(slot: Slot, *, gain: Gain = HE_GAIN) -> Use:
     if slot.branch is None:
         return _plain(gain)
     factor = 0.0 if slot.branch.last else slot.branch.count ** (-1 / (2 * slot.branch.length - 2))
-    return Use("fixup", {"gain": float(gain) * factor})
+    return Use("fixup", {"gain": round(float(gain) * factor, 12)})
 
 
 def depth_scaled(slot: Slot, *, gain: Gain = HE_GAIN) -> Use:
@@ -49,7 +49,7 @@ def depth_scaled(slot: Slot, *, gain: Gain = HE_GAIN) -> Use:
         return Use("zeros")
     if slot.branch is None or not slot.branch.last:
         return _plain(gain)
-    return Use("depth_scaled", {"gain": float(gain) * slot.branch.count**-0.5})
+    return Use("depth_scaled", {"gain": round(float(gain) * slot.branch.count**-0.5, 12)})
 
 
 def _plain(gain: Gain) -> Use:
