@@ -170,7 +170,7 @@ def _uncovered(missing: Sequence[Slot], recipe: Recipe) -> list[str]:
     ]
     others = [f"others: {_spelled(recipe.others)}"] if recipe.others is not None else []
     block = "\n".join(f"      {line}" for line in ["rules:", *rules, *others])
-    keep = "keep what the constructor made with others: as_built (on the command line kaiming:others=as_built)"
+    keep = "keep what the constructor made with others: as_built (on the command line SCHEME:others=as_built)"
     return [f"no rule covers {names}; {keep}, or add rules:\n{block}"]
 
 
