@@ -6,7 +6,6 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +14,15 @@ from winit_cli.store.digest import META_KEY, damaged_trials, is_meta_whole, meta
 from winit_cli.store.files import CURE, refusals, sqlite_uri, write_csv, write_json
 from winit_cli.store.lock import Owner, owner_of, record_of, taken_over
 from winit_cli.store.reading import FILE, WAIT_SECONDS, check_format, unreadable
-from winit_cli.store.schema import BEGUN, DETAILS, FINALS, FORMAT, LATER, QUERIES, SQL, TABLES, Kept, Rows, tables_in
+from winit_cli.store.schema import BEGUN, FORMAT, QUERIES, SQL, TABLES, Kept
+from winit_cli.store.statements import Statements, copied, ended, forgotten, measured, numbers, started
 
 if TYPE_CHECKING:
-    from winit_cli.engine.records import Array, Chunk, Finished, Started
+    from winit_cli.engine.records import Chunk, Finished, Started
     from winit_cli.plan import Trial
 
 GRADIENT_ROWS_EXPORTED = 5_000_000
 DONE = ("ok", "diverged")
-OF_TRIAL = (*DETAILS, *LATER, "checkpoints")  # tables with rows that belong to a trial
 
 
 class Store:
@@ -39,7 +38,7 @@ class Store:
         self.directory = directory
         self.owner = owner
         self._is_open = False
-        self._waiting: dict[int, list[tuple[str, Rows]]] = {}
+        self._waiting: dict[int, Statements] = {}
         with refusals(directory), unreadable(directory):
             directory.mkdir(parents=True, exist_ok=True)
             uri = sqlite_uri(directory / FILE, "rwc")
@@ -138,53 +137,15 @@ class Store:
 
     def start(self, trial: int, record: Started) -> None:
         """Forget what an interrupted attempt left of a trial, and enter its initialization."""
-        init = [(trial, position, *astuple(row)) for position, row in enumerate(record.init)]
-        self._waiting[trial] = [
-            *((f"DELETE FROM {table} WHERE trial_id = ?", [(trial,)]) for table in OF_TRIAL),
-            (f"INSERT INTO init VALUES ({','.join('?' * 15)})", init),
-            (
-                "UPDATE trials SET init_hash = ?, status = 'pending', message = NULL, seconds = NULL WHERE id = ?",
-                [(record.init_hash, trial)],
-            ),
-            _units(trial, "start", record.units),
-        ]
-        if record.cost.seconds:
-            cost = (trial, record.cost.seconds, record.cost.passes)
-            self._waiting[trial].append(("INSERT INTO costs VALUES (?,?,?)", [cost]))
-        warnings = [(trial, position, text) for position, text in enumerate(record.warnings)]
-        self._waiting[trial].append(("INSERT INTO warnings VALUES (?,?,?)", warnings))
+        self._waiting[trial] = started(trial, record)
 
     def chunk(self, trial: int, chunk: Chunk, seconds: float) -> None:
         """Enter the measurements of a chunk and its checkpoint, with the seconds that the trial took so far."""
-        points = [(trial, p.step, p.split, p.loss, p.accuracy) for p in chunk.points]
-        norms = [
-            (trial, n.step, position, value)
-            for n in chunk.norms
-            for position, value in enumerate(n.values)
-            if value is not None
-        ]
-        waiting = self._waiting.setdefault(trial, [])
-        waiting.append(("INSERT INTO curves VALUES (?,?,?,?,?)", points))
-        waiting.append(("INSERT INTO gradients VALUES (?,?,?,?)", norms))
-        if chunk.checkpoint is not None:
-            arrays = [
-                (trial, place, chunk.checkpoint.step, a.name, a.dtype, _listed(a.shape), _listed(a.strides), a.data)
-                for place, a in enumerate(chunk.checkpoint.arrays)
-            ]
-            waiting.append(("DELETE FROM checkpoints WHERE trial_id = ?", [(trial,)]))
-            waiting.append(("INSERT INTO checkpoints VALUES (?,?,?,?,?,?,?,?)", arrays))
-            waiting.append(("UPDATE trials SET seconds = ? WHERE id = ?", [(seconds, trial)]))
+        self._waiting.setdefault(trial, []).extend(measured(trial, chunk, seconds))
 
     def finish(self, trial: int, record: Finished, seconds: float) -> None:
         """Enter how a trial ended, and drop its checkpoint."""
-        finals = (record.train_loss, record.val_loss, record.test_loss, record.test_accuracy)
-        sets = ", ".join(f"{name} = ?" for name in ("status", "outcome", *FINALS, "diverged_step", "seconds"))
-        values = (record.status, record.outcome, *finals, record.diverged_step, seconds, trial)
-        waiting = self._waiting.setdefault(trial, [])
-        waiting.append((f"UPDATE trials SET {sets} WHERE id = ?", [values]))
-        waiting.append(("DELETE FROM checkpoints WHERE trial_id = ?", [(trial,)]))
-        if record.status == "ok":  # a diverged trial has no weights worth a picture
-            waiting.append(_units(trial, "end", record.units))
+        self._waiting.setdefault(trial, []).extend(ended(trial, record, seconds))
 
     def fail(self, trial: int, message: str) -> None:
         """Mark a trial that raised an error; what it had measured is dropped."""
@@ -200,8 +161,8 @@ class Store:
         """Enter everything of these trials that waits, in one transaction."""
         waiting = [trial for trial in trials if trial in self._waiting]
         with self.transaction():
-            for sql, rows in [statement for trial in waiting for statement in self._waiting[trial]]:
-                self.connection.executemany(sql, rows)
+            for trial in waiting:
+                self._execute(self._waiting[trial])
             sign(self.connection, waiting)
         for trial in waiting:
             del self._waiting[trial]
@@ -220,20 +181,19 @@ class Store:
         if not rows:
             return None
         arrays = [
-            (name, dtype, _numbers(shape), _numbers(strides), data) for _, name, dtype, shape, strides, data in rows
+            (name, dtype, numbers(shape), numbers(strides), data) for _, name, dtype, shape, strides, data in rows
         ]
         return Kept(rows[0][0], arrays, *self._read("SELECT init_hash, seconds FROM trials WHERE id = ?", trial)[0])
 
     def copy(self, other: Path, pairs: Iterable[tuple[int, int]]) -> None:
         """Copy finished trials, as (theirs, ours), from the store of another run."""
-        columns = ("status", "outcome", *FINALS, "diverged_step", "init_hash")
         with refusals(self.directory):
             # read-only, or BEGIN IMMEDIATE would wait for whoever is writing the other run
             self.connection.execute("ATTACH DATABASE ? AS other", (sqlite_uri(other / FILE, "ro"),))
         try:
             with self.transaction():
                 for theirs, ours in pairs:
-                    self._copy_trial(theirs, ours, columns, other.name)
+                    self._execute(copied(self.connection, theirs, ours, other.name))
                     sign(self.connection, [ours])
         finally:
             self.connection.execute("DETACH DATABASE other")
@@ -320,41 +280,13 @@ class Store:
     def _gradient_rows(self) -> int:
         return int(self._read("SELECT count(*) FROM gradients")[0][0])
 
-    def _copy_trial(self, theirs: int, ours: int, columns: Sequence[str], source: str) -> None:
-        sets = ", ".join(f"{c} = (SELECT {c} FROM other.trials WHERE id = :theirs)" for c in columns)
-        names = {"theirs": theirs, "ours": ours, "source": source}
-        self.connection.execute(
-            f"UPDATE trials SET {sets}, message = NULL, copied_from = "
-            "coalesce((SELECT copied_from FROM other.trials WHERE id = :theirs), :source) WHERE id = :ours",
-            names,
-        )
-        self._forget(ours)
-        there = tables_in(self.connection, "other")
-        for table in (name for name in (*DETAILS, *LATER) if name in there):
-            kept = [row[1] for row in self._read(f"PRAGMA table_info({table})") if row[1] != "trial_id"]
-            self.connection.execute(
-                f"INSERT INTO {table} (trial_id, {', '.join(kept)}) "
-                f"SELECT :ours, {', '.join(kept)} FROM other.{table} WHERE trial_id = :theirs",
-                names,
-            )
-
     def _forget(self, trial: int) -> None:
-        for table in OF_TRIAL:
-            self.connection.execute(f"DELETE FROM {table} WHERE trial_id = ?", (trial,))
+        self._execute(forgotten(trial))
+
+    def _execute(self, statements: Statements) -> None:
+        for sql, rows in statements:
+            self.connection.executemany(sql, rows)
 
     def _read(self, sql: str, *values: Any) -> list[Any]:
         with refusals(self.directory):
             return self.connection.execute(sql, values).fetchall()
-
-
-def _units(trial: int, moment: str, units: Array) -> tuple[str, Rows]:
-    row = (trial, moment, _listed(units.shape), units.astype("<f4").tobytes())
-    return "INSERT OR REPLACE INTO units VALUES (?,?,?,?)", [row]
-
-
-def _listed(sizes: Iterable[int]) -> str:
-    return "x".join(map(str, sizes))
-
-
-def _numbers(sizes: str) -> tuple[int, ...]:
-    return tuple(int(size) for size in sizes.split("x")) if sizes else ()
