@@ -83,7 +83,7 @@ def _points(
         loop.seconds(WARM_UP)
         yield Point(name, 1, once, EVERY)
     for count in trials:
-        for engine in ENGINES:
+        for engine in ENGINES if count <= pace.most_serial else ("stacked",):
             yield Point(engine, count, partial(time_engine, case, count, engine, device, pace), EVERY)
 
 
