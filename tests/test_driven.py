@@ -183,7 +183,8 @@ def test_a_trial_whose_data_is_of_no_use_says_so_and_goes_on(tmp_path: Path) -> 
 
 def test_what_a_scheme_cannot_work_with_is_told_with_its_labels_before_anything_trains() -> None:
     data = "data={name: recall, lag: 4, symbols: 3, train_size: 40, test_size: 20}"
-    entries = "schemes=[lsuv, {scheme: autoinit, label: mine}, {label: own, rules: [{layers: head, scheme: zeros}], others: autoinit}]"
+    own = "{label: own, rules: [{layers: head, scheme: zeros}], others: autoinit}"
+    entries = f"schemes=[lsuv, {{scheme: autoinit, label: mine}}, {own}]"
     with pytest.raises(ConfigError, match=r"label mine, own: autoinit cannot follow the signal through scaled_dot"):
         plan_of(entries, "model={name: transformer, width: 8, heads: 2}", data)
 
