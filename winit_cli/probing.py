@@ -21,9 +21,9 @@ def probe_run(plan: Plan, store: Store, progress: Progress) -> None:
     A label that cannot be measured is left out; its trials may train all the same.
     """
     trials = trials_to_probe(plan)
-    facts = {"format": FORMAT, "trials": [trial.key for trial in trials]}
+    facts = {"format": FORMAT, "trials": [trial.key for trial in trials], "widths": _widths(plan)}
     before = kept(store)
-    if before is not None and {name: before[name] for name in facts} == facts:
+    if before is not None and {name: before.get(name) for name in facts} == facts:
         return
     measured: dict[str, dict[int, Measured]] = {}
     failed: dict[str, str] = {}
@@ -46,6 +46,12 @@ def probe_run(plan: Plan, store: Store, progress: Progress) -> None:
         progress.note(f"{label} was not probed: {reason}")
     if said := _ill(probed):
         progress.note(f"at initialization: {said}")
+
+
+def _widths(plan: Plan) -> list[int] | None:
+    """The widths of the coordinate check, ``None`` where there is none."""
+    widths = plan.config.base.measure.widths
+    return None if widths is None else list(widths)
 
 
 def _ill(probed: Probed) -> str:
