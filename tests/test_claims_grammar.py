@@ -93,9 +93,10 @@ def test_a_share_of_seeds() -> None:
     less = Comparison(value(term("zeros")), "<", 2.0)
     assert claim("share(zeros loss_area < 2) > 0.9").statement == Portion(less, 0.9, None)
     assert claim("share (zeros loss_area<2) < .5").statement == Portion(less, None, 0.5)
-    assert claim("share(zeros < 2) in [0, 0.5]", metric="loss_area").statement == Portion(less, 0.0, 0.5)
+    assert claim("share(zeros < 2) in [0, 0.5]", metric="loss_area").statement == Portion(less, None, 0.5)
     within = Within(value(term("zeros"), term("normal"), operator="/"), 1.0, 2.0)
-    assert claim("share(zeros loss_area / normal in [1, 2]) in [0.1, 1]").statement == Portion(within, 0.1, 1.0)
+    assert claim("share(zeros loss_area / normal in [1, 2]) in [0.1, 1]").statement == Portion(within, 0.1, None)
+    assert claim("share(zeros loss_area / normal in [1, 2]) in [.1, .2]").statement == Portion(within, 0.1, 0.2)
     stuck = Portion(Share(term("zeros", "outcome"), "stuck"), 0.9, None)
     assert claim("share(zeros is stuck) > 0.9").statement == claim("share( zeros stuck )>0.9").statement == stuck
     both = claim("share(zeros < normal) > 0.9", metric="loss_area").statement
@@ -199,6 +200,7 @@ WRONG = {
     "share(zeros stuck) > 90": "at character 22: a share lies between 0 and 1, got 90",
     "share(zeros stuck) in [0.5, 2]": "at character 29: a share lies between 0 and 1, got 2",
     "share(zeros stuck) in [0.5, 0.2]": "at character 24: an interval begins with its lower end, got [0.5, 0.2]",
+    "share(zeros stuck) in [0, 1]": "at character 23: every share lies in [0, 1]; narrow the interval",
     "share(zeros stuck) > zeros": "at character 22: expected a number, got 'zeros'",
     "share(share(zeros stuck) > 0.5) > 0.5": "at character 7: a share is of seeds at which something holds, not of",
     "share(zeros loss_area < zeros loss_area) > 0.5": "compares a value with itself",

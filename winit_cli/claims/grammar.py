@@ -64,7 +64,11 @@ def _portion(scanner: Scanner) -> Portion[Draft]:
     one = _statement(scanner)
     scanner.expects(")", ") after what is said of each seed")
     if scanner.takes(_IN):
-        return Portion(one, *_interval(scanner, _part))
+        at = scanner.at
+        low, high = _interval(scanner, _part)
+        if (low, high) == (0, 1):
+            raise scanner.error("every share lies in [0, 1]; narrow the interval", at)
+        return Portion(one, None if low == 0 else low, None if high == 1 else high)
     relation = _relation(scanner, 0.0)
     bound = _part(scanner)
     return Portion(one, bound, None) if relation == ">" else Portion(one, None, bound)
