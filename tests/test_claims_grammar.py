@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -254,6 +255,7 @@ MEASURED = Measured(
     test_every=50,
     has_val=False,
     has_accuracy=False,
+    has_widths=True,
 )
 UNMEASURED = {
     "zeros grad_norm[param=layers.0.wieght] < 1": "the model has no parameter layers.0.wieght with a gradient; "
@@ -263,6 +265,7 @@ UNMEASURED = {
     "zeros train_loss[step=104] < 1": "step 104 comes after the last, which is 103",
     "zeros train_loss[step=102] < 1": "step 102 is not measured, but 100 and 103 are",
     "zeros test_loss[step=5] < 1": "step 5 is not measured, but 0 and 50 are; change it or measure.test_every (50)",
+    "zeros width_slope[layer=head,step=9] < 1": "width_slope is measured after 1 to 5 steps, not after 9",
     "zeros val_loss[step=0] < 1": "val_loss needs a validation part; set data.val_size",
     "zeros final_test_accuracy < 1": "there is no accuracy here, only for classification; write final_test_loss",
 }
@@ -286,6 +289,13 @@ def test_what_a_plan_measures() -> None:
         assert list(unmeasured([claim(f"zeros {text} < 1"), claim("zeros stuck")], ["zeros"], MEASURED)) == []
     both = "zeros grad_norm[param=x,step=1] / normal < 1"
     assert len(list(unmeasured([claim(both)], ["zeros", "normal"], MEASURED))) == 2, "each fault once"
+
+
+def test_slopes_over_widths_need_widths() -> None:
+    asked = claim("zeros width_slope[layer=head] < 1")
+    assert list(unmeasured([asked], ["zeros"], MEASURED)) == []
+    ((_, found),) = unmeasured([asked], ["zeros"], replace(MEASURED, has_widths=False))
+    assert "width_slope needs networks of several widths; set measure.widths: [64, 128, 256, 512]" in found
 
 
 def test_the_claims_of_a_stored_run() -> None:

@@ -12,7 +12,7 @@ from winit_cli.store.store import Store
 from winit_cli.training import Progress
 from winit_cli.workers import job_error
 
-FORMAT = 2  # of the measurements, raised when they change
+FORMAT = 3  # of the measurements, raised when they change
 
 
 def probe_run(plan: Plan, store: Store, progress: Progress) -> None:

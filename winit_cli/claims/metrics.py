@@ -88,6 +88,7 @@ METRICS = table(
     _probed("distinct_units", "number of different units of a layer"),
     _probed("distinct_gradients", "number of units of a layer with different gradients"),
     _probed("gradient_rank", "rank of the gradient of a layer's weights"),
+    _probed("layer_jacobian_sv_mean", "mean singular value of the Jacobian from the layer before to a layer"),
     _probed("jacobian_sq_sv_mean", "mean squared singular value of the Jacobian", of_model=True),
     _probed("jacobian_sq_sv_var", "variance of its squared singular values", of_model=True),
     _probed("jacobian_sq_sv_max", "its largest squared singular value", of_model=True),

@@ -75,7 +75,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Rates = Annotated[tuple[PositiveNumber, ...], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_distinct)]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_seeds), Field(min_length=1), AfterValidator(_distinct)]
-Widths = Annotated[tuple[PositiveInt, ...], BeforeValidator(_listed), Field(min_length=2), AfterValidator(_distinct)]
+Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=2), AfterValidator(_distinct)]
 Beta = Annotated[Number, Field(ge=0, lt=1)]
 Margins = Annotated[dict[Metric, NonNegativeNumber], BeforeValidator(_by_metric)]
 

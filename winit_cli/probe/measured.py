@@ -12,7 +12,13 @@ METRICS = (
     *("pre_mean", "pre_mean_square", "act_mean_square", "act_variance", "layer_gain", "dead_fraction"),
     *("saturated_fraction", "correlation", "grad_norm", LAG, "memory_half_life"),
     *(f"gate_saturated_{gate}" for gate in ("input", "forget", "output", "reset", "update")),
-    *("jacobian_sq_sv_mean", "jacobian_sq_sv_var", "jacobian_sq_sv_max", "jacobian_condition"),
+    *(
+        "layer_jacobian_sv_mean",
+        "jacobian_sq_sv_mean",
+        "jacobian_sq_sv_var",
+        "jacobian_sq_sv_max",
+        "jacobian_condition",
+    ),
     *("distinct_units", "distinct_gradients", "gradient_rank", "gradient_quotient"),
     WIDTH_SLOPE,
 )
