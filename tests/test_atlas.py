@@ -43,6 +43,15 @@ def test_a_header_is_read_in_paragraphs() -> None:
     )
 
 
+def test_a_header_may_ask_for_a_picture() -> None:
+    header = HEADER.replace("name: x", "#\n# Picture: winit probe papers/x --sigma-w 1:2:1\n# --depths 2,3\nname: x")
+    found = finding_of("papers/x", header)
+    assert (found.picture, found.file) == ("papers/x --sigma-w 1:2:1 --depths 2,3", "x.png")
+    rows = DataFrame([(found.title, found.source, "a < b", "1", "0.1", "supported", "3")], columns=list(COLUMNS))
+    assert table(rows, [found], "f/").endswith("\n\n![winit probe papers/x --sigma-w 1:2:1 --depths 2,3](f/x.png)\n")
+    assert "![" not in table(rows)
+
+
 def test_a_row_for_each_claim(tmp_path: Path) -> None:
     claims = "claims=[kaiming_normal final_train_loss < 100, kaiming_normal stuck]"
     run = read_run(run_of(tmp_path, claims, "seeds=6").directory)
@@ -65,5 +74,5 @@ def test_the_table_goes_between_its_marks() -> None:
 
 def test_the_readme_has_the_table_of_the_last_run() -> None:
     page, made = (ROOT / "README.md").read_text(), (ROOT / "results" / "atlas" / "README.md").read_text()
-    assert made.removeprefix("# Atlas\n\n") in page
+    assert made.removeprefix("# Atlas\n\n").replace("](", "](results/atlas/") in page
     assert [finding.title for finding in findings() if finding.title not in made] == []
