@@ -12,10 +12,10 @@ from pandas import DataFrame
 from scipy import stats as scipy_stats
 
 from winit_cli.claims.check import Known, check
-from winit_cli.claims.claim import Claim
+from winit_cli.claims.claim import Claim, Portion
 from winit_cli.claims.decide import COLUMNS, decide, needed_steps
 from winit_cli.claims.entry import Entry, Given
-from winit_cli.claims.reach import seeds_for_claims, smallest_claim_p
+from winit_cli.claims.reach import seeds_for_claims, seeds_for_share, smallest_claim_p
 
 NAN, INF = math.nan, math.inf
 DRAWS = np.random.default_rng(11)
@@ -311,6 +311,20 @@ def test_seeds_that_claims_take() -> None:
         seeds = seeds_for_claims(count)
         assert smallest_claim_p(seeds, count) < 0.05 <= smallest_claim_p(seeds - 1, count)
     assert smallest_claim_p(1, 9) == 1.0
+
+
+@pytest.mark.parametrize("bounds", ["> 0.9", "< 0.2", "> 0.3", "in [0.4, 0.6]", "in [0.9, 1]"])
+def test_seeds_that_a_share_takes(bounds: str) -> None:
+    """With so many some share is supported, with fewer none is."""
+    asked = claims(f"share(a < 1) {bounds}", metric="final_train_loss")
+    (statement,) = (one.statement for one in asked)
+    assert isinstance(statement, Portion)
+    needed = seeds_for_share(statement, 1)
+    for seeds, can in ((needed, True), (needed - 1, False)):
+        tables = [trials("final_train_loss", {"a": [0.5] * hits + [2.0] * (seeds - hits)}) for hits in range(seeds + 1)]
+        verdicts = {decide(asked, {"trials": table}, {})["verdict"][0] for table in tables}
+        assert ("supported" in verdicts) is can
+    assert seeds_for_share(statement, 20) > needed
 
 
 @pytest.mark.parametrize("expect", ["a < b", "a > 0", "a in [0, 100]", "a - b > 0"])
