@@ -157,6 +157,14 @@ def test_no_jacobian_of_layers_that_are_large_or_called_again() -> None:
     assert _with_jacobians(wide) == ["2"] and _with_jacobians(nn.Sequential(again, again, nn.Linear(4, 2))) == []
 
 
+def test_no_jacobian_of_layers_where_the_size_of_the_batch_is_fixed() -> None:
+    class Fixed(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.reshape(3, 4))
+
+    assert _with_jacobians(Fixed(nn.Linear(4, 7), nn.ReLU(), nn.Linear(7, 7), nn.Linear(7, 2))) == []
+
+
 def _with_jacobians(module: nn.Module) -> list[str]:
     found = winit.probe(module, randn(3, 4)).table
     return list(found.loc[found["metric"] == "layer_jacobian_sv_mean", "layer"])

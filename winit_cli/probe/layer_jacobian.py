@@ -11,6 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from winit_cli.foreign import ForeignError
 from winit_cli.probe.jacobian import EXACT_NUMBERS, EXACT_OUTPUTS
 from winit_cli.probe.layers import Layer
 from winit_cli.probe.measured import Row
@@ -24,7 +25,10 @@ def layer_jacobian_rows(module: nn.Module, layers: list[Layer], x: Tensor) -> It
     if not sizes:
         return
     copies = x[:1].expand(max(sizes), *x.shape[1:])  # a row of a Jacobian from each
-    observer, _ = observed(module, copies)
+    try:
+        observer, _ = observed(module, copies)
+    except (ForeignError, RuntimeError):  # it has taken the batch that it was given, but need not take another size
+        return
     for before, layer in pairwise(observer.layers):
         size = _outputs(before, layer)
         jacobian = _jacobian(before.outputs[0], layer.outputs[0], size) if size else None
