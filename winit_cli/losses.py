@@ -63,7 +63,7 @@ def stacked_binary_cross_entropy(out: Tensor, y: Tensor) -> Tensor:
 
 
 def _binary(out: Tensor, y: Tensor) -> Tensor:
-    targets = F.one_hot(y, out.shape[-1]).to(out.dtype)
+    targets = (y[..., None] == torch.arange(out.shape[-1], device=y.device)).to(out.dtype)
     return F.binary_cross_entropy_with_logits(out, targets, reduction="none").sum(-1)
 
 
