@@ -65,6 +65,8 @@ def test_a_row_for_each_claim(tmp_path: Path) -> None:
     first, second = rows_of(finding_of("papers/x", HEADER), run)
     assert len(first) == len(COLUMNS)
     assert first[2] == "kaiming_normal final_train_loss < 100" and first[5] == "supported"
+    assert run.probe_seconds > 0
+    assert first[6] == f"{run.probe_seconds + run.timings['seconds'].sum():.0f}"
     assert first[3].count(" to ") == 1 and second[2] == "kaiming_normal stuck"
     text = table(DataFrame([first, second], columns=list(COLUMNS)))
     assert text.startswith("**Someone 2015: what was found** (Someone 2015, A paper (arXiv:1), section 2; ")

@@ -58,8 +58,9 @@ def finding_of(config: str, text: str) -> Finding:
 
 
 def rows_of(finding: Finding, run: RunFrames) -> Iterator[tuple[str, ...]]:
-    """A row for each claim of a finding: effect and interval as measured, and the seconds of all its trials."""
-    seconds = f"{run.timings['seconds'].sum():.0f}"
+    """A row for each claim of a finding: effect and interval as measured, and the seconds of its probe and of all its
+    trials."""
+    seconds = f"{run.probe_seconds + run.timings['seconds'].sum():.0f}"
     for claim in Findings(run).claims.to_dict("records"):
         interval = f" ({claim['ci_low']:.4g} to {claim['ci_high']:.4g})" if claim["ci_low"] == claim["ci_low"] else ""
         effect = f"{claim['effect']:.4g}{interval}" if claim["effect"] == claim["effect"] else "-"

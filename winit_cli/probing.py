@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from winit_cli.engine.initial import one_thread
 from winit_cli.errors import Terminated
 from winit_cli.plan import Plan
@@ -25,7 +27,7 @@ def probe_run(plan: Plan, store: Store, progress: Progress) -> None:
     before = kept(store)
     if before is not None and {name: before.get(name) for name in facts} == facts:
         return
-    measured: dict[str, dict[int, Measured]] = {}
+    start, measured = time.monotonic(), dict[str, dict[int, Measured]]()
     failed: dict[str, str] = {}
     with one_thread():
         for trial in trials:
@@ -41,7 +43,7 @@ def probe_run(plan: Plan, store: Store, progress: Progress) -> None:
                 failed[trial.label] = job_error(error).reason
     probed = Probed(measured)
     tables = {"probe": probed.rows(), "verdicts": probed.verdict_rows(), "histograms": probed.histogram_rows()}
-    keep(store, tables, {**facts, "failed": failed})
+    keep(store, tables, {**facts, "failed": failed, "seconds": time.monotonic() - start})
     for label, reason in failed.items():
         progress.note(f"{label} was not probed: {reason}")
     if said := _ill(probed):
