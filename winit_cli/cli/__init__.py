@@ -25,7 +25,6 @@ from winit_cli.cli.verify import verify
 app = typer.Typer(
     name="winit",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Compare weight-initialization schemes in PyTorch: which one should this network start from, and how sure "
     "are we?",
@@ -59,4 +58,4 @@ app.add_typer(data, name="data")
 def main() -> None:
     """Entry point of the ``winit`` script."""
     keep_streams()
-    app()
+    app(prog_name="winit")  # python -m winit_cli too: completion goes by this name

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from winit_cli.cli.guard import guarded
-from winit_cli.cli.options import RESULTS, Json, Loss, Model, NoColor, Plugin, Results
+from winit_cli.cli.options import RESULTS, Json, Loss, Model, NoColor, Plugin, Results, Run
 from winit_cli.cli.terminal import Terminal
 from winit_cli.errors import UsageError
 
@@ -28,7 +28,7 @@ TAKES = {Format.python: ("--label",), Format.safetensors: TRIAL, Format.csv: ()}
 
 @guarded
 def export(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run: its path, name or a unique beginning of it.")],
+    run: Run,
     to: Annotated[
         Format,
         typer.Option("--to", help="python: code that needs torch alone; safetensors: weights of a trial; csv: tables."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from winit_cli.cli import completion
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import (
     RESULTS,
@@ -43,7 +44,12 @@ FAILED, UNSUPPORTED = 1, 3  # exit codes
 @guarded
 def run(
     configs: Annotated[
-        list[str], typer.Argument(metavar="CONFIG…", help="A YAML file, or the name of a packaged one.")
+        list[str],
+        typer.Argument(
+            metavar="CONFIG…",
+            help="A YAML file, or the name of a packaged one.",
+            autocompletion=completion.configs,
+        ),
     ],
     settings: Settings = [],  # noqa: B006
     model: Model = None,
