@@ -53,7 +53,7 @@ def driven(**environment: str) -> list[str]:
 
 
 def offered(*words: str) -> list[str]:
-    """What bash is offered for the last word."""
+    """What bash is offered for the last word; a blank line means nothing, and files are completed as ever."""
     typed = "\n".join(["winit", *words])
     return driven(_WINIT_COMPLETE="complete_bash", COMP_WORDS=typed, COMP_CWORD=str(len(words)))
 
@@ -78,13 +78,13 @@ def test_bash_completes_configs_by_name_and_by_file() -> None:
     assert offered("run", "mnist") == ["mnist", "mnist_cnn", "mnist_lstm", "mnist_of_mine.yaml"]
     assert offered("run", "mnist", "papers/h") == ["papers/he2015"]
     assert offered("check", "./m") == ["./mnist_of_mine.yaml"]
-    assert offered("check", "nowhere/m") == []
+    assert offered("check", "nowhere/m") == [""]
 
 
 def test_bash_completes_runs_of_the_results_directory() -> None:
     assert offered("report", "") == ["mine-12345678", "other-90abcdef"]
     assert offered("verify", "--results", "elsewhere", "") == ["third-12345678"]
-    assert offered("export", "--results", "nowhere", "") == []
+    assert offered("export", "--results", "nowhere", "") == [""]
     assert offered("export", "mine-12345678", "--to", "sa") == ["safetensors"]
 
 
