@@ -26,8 +26,8 @@ def test_every_fault_of_every_config_is_said_before_anything_trains() -> None:
     assert lines[0] == "nothing was trained, as some of the 5 configs cannot be run"
     said = [line.strip() for line in lines[1:]]
     assert said[0].startswith("unfit.yaml:13:3: label dirac: 'dirac' cannot fill layers.0.weight")
-    assert [text.partition(":")[0] for text in said[1:]] == ["typos.yaml", "typos.yaml", "no file 'nowhere.yaml'"]
-    assert "unknown scheme 'zeroes'" in said[2] and "unknown model 'mpl'" in said[1]
+    assert "unknown model 'mpl'" in said[1] and "unknown scheme 'zeroes'" in said[2]
+    assert said[3:] == ["nowhere.yaml does not exist; winit init nowhere.yaml writes a starter"]
 
 
 def test_what_is_wrong_with_the_command_is_said_once() -> None:
