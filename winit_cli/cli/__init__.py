@@ -10,6 +10,7 @@ from winit_cli import __version__
 from winit_cli.cli.bench import bench
 from winit_cli.cli.check import check
 from winit_cli.cli.compare import compare
+from winit_cli.cli.diff import diff
 from winit_cli.cli.explain import explain
 from winit_cli.cli.export import export
 from winit_cli.cli.guard import guarded
@@ -47,7 +48,7 @@ def _root(
     pass
 
 
-for command in (run, compare, report, probe, explain, theory, check, verify, export, bench, init, schema):
+for command in (run, compare, report, probe, explain, theory, check, verify, diff, export, bench, init, schema):
     app.command()(command)
 app.command("list")(list_)
 data.command()(download)
