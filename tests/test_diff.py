@@ -32,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("other", other, ()),
         ("adding", adding, ()),
     ):
-        path = write(home / "c.yaml", name=name, **changes)
+        path = write(home / "c.yaml", name=name, measure={"probe": 0}, **changes)
         assert winit("run", path, "--results", home / "results", *options).exit_code == 0
     return home
 
@@ -101,7 +101,7 @@ def test_what_differs_stands_side_by_side() -> None:
 
 
 def test_where_each_run_has_one_rate_labels_are_held_against_each_other() -> None:
-    write(Path("c.yaml"), name="faster", train={"lr": [0.2], "batch_size": 16, "steps": 4})
+    write(Path("c.yaml"), name="faster", measure={"probe": 0}, train={"lr": [0.2], "batch_size": 16, "steps": 4})
     assert winit("run", "c.yaml").exit_code == 0
     found = winit_json("diff", run_of("base"), "faster")
     assert found["config"] == {"train.lr": {"a": "0.1", "b": "0.2"}}

@@ -17,7 +17,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("bb", {"schemes": ["zeros", "kaiming_uniform", "orthogonal"]}),
         ("aa", {"model": "lstm", "data": {"name": "adding", "train_size": 64, "test_size": 16}, "schemes": ["zeros"]}),
     ):
-        path = write(home / "c.yaml", name=name, **changes)
+        path = write(home / "c.yaml", name=name, measure={"probe": 0}, **changes)
         assert winit("run", path, "--results", home / "results").exit_code == 0
     return home
 
