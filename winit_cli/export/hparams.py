@@ -1,8 +1,8 @@
-"""What the HParams view of TensorBoard shows of a trial."""
+"""What the HParams view of TensorBoard shows of trials: what tells them apart, and their finals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,14 +11,13 @@ from winit_cli.stats import split_label
 from winit_cli.store.schema import FINALS
 
 OWN = ("label", "scheme", "lr", "seed")
-SECTIONS = ("model", "data", "train")  # of the config
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What is shown of the trials of a run with that config."""
+    """What is shown of the trials of a run that varies these keys of its config."""
 
-    config: Mapping[str, Any]
+    varied: Iterable[str]
     trials: Sequence[Mapping[str, Any]]
 
     @cached_property
@@ -35,35 +34,22 @@ class Shown:
         """Those that the trial has."""
         return {name: trial[name] for name in self.metrics if trial[name] is not None}
 
+    def hparams(self, trial: Mapping[str, Any]) -> dict[str, float | str]:
+        """Label, scheme, learning rate and seed, and the values that ``vary:`` gives this trial."""
+        variant = split_label(str(trial["label"]))[1]
+        chosen = dict(part.split("=", 1) for part in variant.split(",") if "=" in part)
+        options = {key: key.split(".")[1] for key in self.varied}
+        return {name: trial[name] for name in OWN} | {
+            key: _number(chosen[option]) for key, option in options.items() if option in chosen
+        }
+
     def summaries(self, trial: Mapping[str, Any]) -> Sequence[Any]:
         """TensorBoard's messages: what the experiment is, what the trial is, and that it has ended."""
         from torch.utils.tensorboard.summary import hparams
 
-        found: Sequence[Any] = hparams(  # type: ignore[no-untyped-call]
-            hparams_of(trial, self.config), dict.fromkeys(self.metrics, 0.0), self.choices
-        )
+        metrics = dict.fromkeys(self.metrics, 0.0)
+        found: Sequence[Any] = hparams(self.hparams(trial), metrics, self.choices)  # type: ignore[no-untyped-call]
         return found
-
-
-def hparams_of(trial: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, float | str]:
-    """Label, scheme, learning rate and seed of a trial; and model, data and training as the config says, with the
-    values that ``vary:`` gives this trial."""
-    variant = split_label(str(trial["label"]))[1]
-    given = {key: value for section in SECTIONS for key, value in _flat(config[section], section)}
-    chosen = dict(part.split("=", 1) for part in variant.split(",") if "=" in part)
-    given |= {key: _number(chosen[key.split(".")[1]]) for key in config.get("vary", {}) if key.split(".")[1] in chosen}
-    given.pop("train.lr", None)
-    return {name: trial[name] for name in OWN} | {
-        key: _plain(value) for key, value in given.items() if value is not None
-    }
-
-
-def _flat(mapping: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in mapping.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}.{key}")
-        else:
-            yield f"{prefix}.{key}", value
 
 
 def _number(text: str) -> float | str:
@@ -71,12 +57,3 @@ def _number(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
-
-
-def _plain(value: Any) -> float | str:
-    """Numbers and texts as they are; lists as in labels, joined by +."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "+".join(str(_plain(part)) for part in value)
-    return value if isinstance(value, int | float) else str(value)

@@ -57,10 +57,10 @@ class Starts:
 
         Trials of one label that begin alike, at whatever learning rate, are drawn once.
         """
-        trial = self._trials[key]
-        if self._label != trial.label:
+        trial = self._trials.get(key)
+        if trial is not None and self._label != trial.label:
             self._label, self._made = trial.label, {}
-        if recorded not in self._made:
+        if trial is not None and recorded not in self._made:
             initial = initialized(trial)
             found = {name: histogram(value) for name, value in initial.model.named_parameters()}
             self._made[init_hash(initial.records)] = {name: one for name, one in found.items() if one is not None}

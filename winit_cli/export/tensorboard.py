@@ -44,12 +44,12 @@ def to_tensorboard(run: Path, out: Path | None, model: str | None, loss: str | N
     """
     need("tensorboard.summary.writer.record_writer", "tensorboard")
     stored, damaged = read_stored(run), damaged_in(run)
-    starts, notes = _starts(stored, model, loss)
     started = datetime.fromisoformat(stored.env["started"]).timestamp()
     out = out or Path(f"{stored.name}-tensorboard")
     with new_directory(out) as beside, reading(run) as connection:
+        starts, notes = _starts(stored, model, loss)
         rows = _begun(connection, damaged)
-        shown = Shown(stored.facts, rows)
+        shown = Shown(stored.facts.get("vary", {}), rows)
         for row in told(rows):
             histograms = starts.of(row["trial"], row["init_hash"]) if starts else {}
             _write(_folder(beside, row["trial"]), _events(connection, row, histograms, shown), started)
