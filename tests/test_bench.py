@@ -28,7 +28,7 @@ from winit_cli.plots import encode
 from winit_cli.plots.trial_cost import figure
 
 TINY = Case("tiny", "mlp", {"width": 4, "depth": 1}, batch_size=16)
-PACE = Pace(short_steps=1, least=0.4, target=0.8, budget=4.0, train_size=64)
+PACE = Pace(short_steps=1, least=0.4, target=0.8, budget=4.0, train_size=64, most_serial=64)
 METHODS = ["script", "tuned", "serial", "stacked", "serial", "stacked", "auto", "auto"]
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=lambda case: case.name)
 

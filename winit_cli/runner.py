@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from winit_cli.config import dump
 from winit_cli.engine.division import MEMORY, Division, division, left_aside, too_large
+from winit_cli.engine.numerics import replayable
 from winit_cli.environment import environment
 from winit_cli.errors import UsageError, WinitError
 from winit_cli.findings.tables import steps_of, tables_of
@@ -176,7 +174,7 @@ def _train_all(plan: Plan, store: Store, env: dict[str, Any], progress: Progress
     for position, status, *finals in store.finals():
         progress.known(plan.trials[position], status, headline(plan.trials[position], *finals))
     training = Training(plan, store, progress, fail_fast=how.fail_fast)
-    with _torch_as(env["threads"], plan):
+    with replayable(plan.settings[0].device, env["threads"], plan.config.base.general.precision):
         training.run(divided.stacks, divided.at_once)
 
 
@@ -202,34 +200,6 @@ def _divided(plan: Plan, store: Store, env: dict[str, Any], progress: Progress, 
         progress.note(said)
     store.set_meta(**divided.facts(), halved=store.meta("halved", []) if has_begun else [])
     return divided
-
-
-@contextlib.contextmanager
-def _torch_as(threads: int, plan: Plan) -> Iterator[None]:
-    """Torch set up so that a run replays: its thread count and, on CUDA, deterministic kernels and precision."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with contextlib.nullcontext() if plan.is_on_cpu else _cuda_as(plan):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def _cuda_as(plan: Plan) -> Iterator[None]:
-    """Deterministic kernels; apart from CUDA, because the call imports torch's compiler (1.5 s)."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.are_deterministic_algorithms_enabled()
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    tf32 = matmul.allow_tf32, cudnn.allow_tf32
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    matmul.allow_tf32 = cudnn.allow_tf32 = plan.config.base.general.precision == "tf32"
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-        matmul.allow_tf32, cudnn.allow_tf32 = tf32
 
 
 def _write_tables(plan: Plan, store: Store, progress: Progress) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, cast
 
-from winit_cli.data.dataset import Dataset, Part
+from winit_cli.data.dataset import Dataset
 from winit_cli.engine.records import Checkpoint, Chunk, Finished, Packed, Started
 from winit_cli.engine.serial import train_trial
 from winit_cli.engine.stacked import Record, train_stack
@@ -193,7 +193,7 @@ class Training:
     def _data(self, trial: Trial) -> Dataset:
         data = trial.setting.dataset
         if data.fingerprint not in self._on_device:
-            self._on_device = {data.fingerprint: _to(data, trial.setting.device)}
+            self._on_device = {data.fingerprint: data.to(trial.setting.device)}
         return self._on_device[data.fingerprint]
 
 
@@ -212,12 +212,3 @@ def _begins_otherwise(trial: Trial, store: Store) -> str:
         f"{trial.key} begins with other weights here than where {store.directory} was started, so it cannot go on: "
         "its code, winit or the processor differs; use what it was started with, or train it here with --fresh"
     )
-
-
-def _to(data: Dataset, device: str) -> Dataset:
-    train, test = (
-        Part(data.train.x.to(device), data.train.y.to(device)),
-        Part(data.test.x.to(device), data.test.y.to(device)),
-    )
-    val = None if data.val is None else Part(data.val.x.to(device), data.val.y.to(device))
-    return replace(data, train=train, val=val, test=test)
