@@ -44,9 +44,9 @@ def to_tensorboard(run: Path, out: Path | None, model: str | None, loss: str | N
     """
     need("tensorboard.summary.writer.record_writer", "tensorboard")
     stored, damaged = read_stored(run), damaged_in(run)
-    started = datetime.fromisoformat(stored.env["started"]).timestamp()
     out = out or Path(f"{stored.name}-tensorboard")
     with new_directory(out) as beside, reading(run) as connection:
+        started = datetime.fromisoformat(stored.env["started"]).timestamp()
         starts, notes = _starts(stored, model, loss)
         rows = _begun(connection, damaged)
         shown = Shown(stored.facts.get("vary", {}), rows)

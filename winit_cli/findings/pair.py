@@ -54,14 +54,14 @@ def read_side(path: Path) -> Side:
     with reading(path) as connection:
         refuse_damage(connection, path)
         facts = facts_of(connection)
+        if "config" not in facts:
+            raise StorageError(f"{path} was only just begun and holds nothing yet; ask again in a moment")
         trials = pd.read_sql_query(
             f"SELECT {', '.join(TRIALS)}, copied_from, identity FROM trials ORDER BY id", connection
         )
-    if "config" not in facts:
-        raise StorageError(f"{path} was only just begun and holds nothing yet; ask again in a moment")
-    if facts["config"].get("select"):
-        trials = trials[trials["seed"].isin(facts["config"]["seeds"])]
-    described = {name: facts[name] for name in ("config", "env", "data", "labels")}
+        if facts["config"].get("select"):
+            trials = trials[trials["seed"].isin(facts["config"]["seeds"])]
+        described = {name: facts[name] for name in ("config", "env", "data", "labels")}
     return Side(path, state=state_of(path, facts), trials=trials, **described)
 
 
