@@ -119,10 +119,10 @@ def test_work_that_cannot_be_captured_runs_each_time() -> None:
     def wait_and_add() -> None:
         total.add_(1 + 0 * total.item())
 
-    waits, adds = Replay(wait_and_add, "cuda"), Replay(add, "cuda")
+    waits, adds = Replay("cuda"), Replay("cuda")
     for _ in range(EAGER + 3):
-        waits()
-        adds()
+        waits(wait_and_add)
+        adds(add)
     assert (waits.is_captured, adds.is_captured) == (False, True)
     assert total.item() == 2 * (EAGER + 3)
 
