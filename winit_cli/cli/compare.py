@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from winit_cli.cli import completion
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import (
     RESULTS,
@@ -40,13 +41,29 @@ LONGEST = 64  # letters of a label
 @guarded
 def compare(
     schemes: Annotated[
-        str, typer.Option("--schemes", metavar="A,B,…", help="Schemes, with options after a colon: normal:std=0.01")
+        str,
+        typer.Option(
+            "--schemes",
+            metavar="A,B,…",
+            help="Schemes, with options after a colon: normal:std=0.01",
+            autocompletion=completion.schemes,
+        ),
     ],
     model: Annotated[
-        str, typer.Option("--model", help="A model (winit list models), or code of yours as FILE.py:NAME.")
+        str,
+        typer.Option(
+            "--model",
+            help="A model (winit list models), or code of yours as FILE.py:NAME.",
+            autocompletion=completion.models,
+        ),
     ] = "mlp",
     data: Annotated[
-        str, typer.Option("--data", help="A data set (winit list data), or arrays of yours as FILE.npz.")
+        str,
+        typer.Option(
+            "--data",
+            help="A data set (winit list data), or arrays of yours as FILE.npz.",
+            autocompletion=completion.data,
+        ),
     ] = "mnist",
     lr: Annotated[str, typer.Option("--lr", help="Learning rates, separated by commas.")] = "0.05",
     seeds: Annotated[str, typer.Option("--seeds", help="How many seeds, or a list like 3,5,8.")] = "10",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from winit_cli.cli import completion
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import (
     RESULTS,
@@ -29,6 +30,7 @@ from winit_cli.cli.options import (
     TakeOver,
     parse_memory,
 )
+from winit_cli.cli.several import FAILED, Done, load_all, run_all
 from winit_cli.cli.terminal import Terminal, prints_aside
 
 if TYPE_CHECKING:
@@ -37,13 +39,18 @@ if TYPE_CHECKING:
 
 
 FAILURES_SHOWN = 5
-FAILED, UNSUPPORTED = 1, 3  # exit codes
+UNSUPPORTED = 3  # exit code
 
 
 @guarded
 def run(
     configs: Annotated[
-        list[str], typer.Argument(metavar="CONFIG…", help="A YAML file, or the name of a packaged one.")
+        list[str],
+        typer.Argument(
+            metavar="CONFIG…",
+            help="A YAML file, or the name of a packaged one.",
+            autocompletion=completion.configs,
+        ),
     ],
     settings: Settings = [],  # noqa: B006
     model: Model = None,
@@ -62,22 +69,22 @@ def run(
     no_color: NoColor = False,
 ) -> None:
     """Run experiments: train what is missing, show the result. The same command resumes or shows again."""
-    from winit_cli.cli.sources import Changes, load
+    from winit_cli.cli.sources import Changes
     from winit_cli.plugins import plugged
     from winit_cli.runner import How
 
     terminal = Terminal(json, quiet, no_color)
     how = How(fresh, fail_fast, take_over, parse_memory(memory))
     with plugged(plugin, model, loss):
-        loaded = [load(text, Changes(settings, engine, model, loss)) for text in configs]
-        checks = [shlex.join(["winit", "check", text, *_options(settings)]) for text in configs]
-        done = [
-            execute(config, terminal, results, device, how, strict_claims=strict_claims, checked_by=check)
-            for config, check in zip(loaded, checks, strict=True)
-        ]
-    terminal.document(done[0][0] if len(done) == 1 else [document for document, _ in done])
-    codes = {code for _, code in done}
-    raise SystemExit(FAILED if FAILED in codes else max(codes))
+        loaded = load_all(configs, Changes(settings, engine, model, loss), device)
+
+        def run_one(text: str, config: Config) -> Done:
+            check = shlex.join(["winit", "check", text, *_options(settings)])
+            return execute(config, terminal, results, device, how, strict_claims=strict_claims, checked_by=check)
+
+        document, code = run_all(configs, loaded, terminal, run_one)
+    terminal.document(document)
+    raise SystemExit(code)
 
 
 def execute(
@@ -89,7 +96,7 @@ def execute(
     *,
     strict_claims: bool,
     checked_by: str | None = None,
-) -> tuple[dict[str, object], int]:
+) -> Done:
     """Run one config and show its ranked table; return the JSON document and the exit code.
 
     ``checked_by`` is the command that tells what is only counted here.
