@@ -6,6 +6,7 @@ import datetime
 import os
 import platform
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ import torch
 
 from winit_cli import __version__
 from winit_cli.errors import UsageError
+
+SHOWN_IF_DIFFERENT = ("winit", "python", "numpy", "cpu", "threads")
+REFUSED_IF_DIFFERENT = ("torch", "cpu_capability", "gpu")  # with these, the same steps give other bits
 
 
 def resolve_device(text: str) -> str:
@@ -52,6 +56,12 @@ def environment(device: str) -> dict[str, Any]:
         "git_commit": _commit(),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], keys: Sequence[str] = SHOWN_IF_DIFFERENT) -> str:
+    """What differs between two environments: ``torch 2.12.0, not 2.13.0``."""
+    keys = [key for key in keys if key in theirs and theirs[key] != ours[key]]
+    return ", ".join(f"{key} {theirs[key]}, not {ours[key]}" for key in keys)
 
 
 def _cpu() -> str:

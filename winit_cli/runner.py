@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from winit_cli.config import dump
+from winit_cli.copying import copy_finished
 from winit_cli.engine.division import MEMORY, Division, division, left_aside, too_large
-from winit_cli.environment import environment
+from winit_cli.environment import REFUSED_IF_DIFFERENT, differences, environment
 from winit_cli.errors import UsageError, WinitError
-from winit_cli.findings.tables import steps_of, tables_of
 from winit_cli.plan import Plan
 from winit_cli.probing import probe_run
 from winit_cli.resolved import resolved_config
-from winit_cli.store.files import write_csv, write_json, write_text
-from winit_cli.store.frames import read_run
+from winit_cli.run_files import write_config, write_tables
+from winit_cli.shards import Shard, Share, share_of
 from winit_cli.store.lock import writing
 from winit_cli.store.reading import FILE
-from winit_cli.store.runs import finished_elsewhere, run_facts
+from winit_cli.store.runs import run_facts
 from winit_cli.store.store import Store
-from winit_cli.training import Progress, Training, headline, warning
-
-SHOWN_IF_DIFFERENT = ("winit", "python", "numpy", "cpu", "threads")
-REFUSED_IF_DIFFERENT = ("torch", "cpu_capability", "gpu")  # with these, the same steps give other bits
+from winit_cli.training import Progress, Training, headline
 
 
 @dataclass(frozen=True)
@@ -45,13 +41,15 @@ class Result:
 class How:
     """How to run a plan. ``fresh`` trains everything again in a sibling directory, ``fail_fast`` stops at the first
     trial that fails, ``take_over`` takes the place of another process that writes the run, ``memory`` in bytes is what
-    the stacks that train at once may take, ``MEMORY`` if ``None``; a run that goes on keeps the budget it has.
+    the stacks that train at once may take, ``MEMORY`` if ``None``; a run that goes on keeps the budget it has. With a
+    ``shard`` only its share of the trials is trained, in a directory of its own.
     """
 
     fresh: bool = False
     fail_fast: bool = False
     take_over: bool = False
     memory: int | None = None
+    shard: Shard | None = None
 
 
 def run_plan(plan: Plan, results: Path, progress: Progress, how: How = How()) -> Result:
@@ -64,25 +62,30 @@ def run_plan(plan: Plan, results: Path, progress: Progress, how: How = How()) ->
         UsageError: the run was started with other versions or on another device, which would give other bits.
         StorageError: the disk refuses; what was committed before is kept.
     """
-    directory = _directory(plan, results, how.fresh)
+    directory = _directory(plan, results, how)
+    here = environment(plan.settings[0].device) | {"memory_budget_bytes": how.memory or MEMORY}
+    share = share_of(plan, directory, here, how.shard) if how.shard else None
     with writing(directory, take_over=how.take_over) as owner, Store(directory, owner) as store:
-        here = environment(plan.settings[0].device) | {"memory_budget_bytes": how.memory or MEMORY}
         env = store.meta("env") if store.has_begun() else here
         _refuse_other_bits(store, env, here)
         status = store.meta("status", {"state": "running", "trials": {}})
-        damaged = store.register(plan.trials, _facts(plan) | {"env": env, "status": status})
+        facts = _facts(plan) | {"env": env, "status": status} | (share.facts() if share else {})
+        positions = share.positions if share else range(len(plan.trials))
+        damaged = store.register({position: plan.trials[position] for position in positions}, facts)
         if damaged:
             progress.note(f"damaged in {FILE}, so trained anew: {', '.join(damaged)}")
         was_complete = not store.unfinished()
         if not was_complete:
             _prepare(plan, store, env, here, progress)
             if not how.fresh:
-                _copy_finished(plan, store, results, progress)
+                copy_finished(plan, store, results, progress, how.shard)
         with _interruptible(store):
-            probe_run(plan, store, progress)
+            if share is None or share.shard.number == 1:  # the others would measure the same
+                probe_run(plan, store, progress)
             if not was_complete:
-                _train_all(plan, store, env, progress, how)
-        _write_tables(plan, store, progress)
+                divided = _divided(plan, store, env, progress, how, share)
+                _train_all(plan, store, divided, progress, how)
+        write_tables(store, progress.note)
         counts = store.write_status("failed" if store.unfinished() else "complete")["trials"]
         store.shrink()
         return Result(directory, counts, was_complete, store.failures())
@@ -90,7 +93,7 @@ def run_plan(plan: Plan, results: Path, progress: Progress, how: How = How()) ->
 
 def _refuse_other_bits(store: Store, env: dict[str, Any], here: dict[str, Any]) -> None:
     """A run is not continued where its trials would come out otherwise than the others."""
-    differs = _differences(env, here, REFUSED_IF_DIFFERENT)
+    differs = differences(env, here, REFUSED_IF_DIFFERENT)
     if differs and store.unfinished():
         raise UsageError(
             f"{store.directory} was started with {differs}, so the trials that are missing would come out otherwise "
@@ -98,13 +101,15 @@ def _refuse_other_bits(store: Store, env: dict[str, Any], here: dict[str, Any]) 
         )
 
 
-def _directory(plan: Plan, results: Path, fresh: bool) -> Path:
-    """The plan's directory; with ``fresh`` the last sibling (``-2``, ``-3`` …) if unfinished, else the next."""
-    directory, number = results / plan.name, 2
-    while fresh and (directory / FILE).exists():
+def _directory(plan: Plan, results: Path, how: How) -> Path:
+    """The directory of the plan or its shard; with ``fresh`` the last sibling (``-2``, ``-3`` …) if unfinished, else
+    the next."""
+    name = how.shard.directory(plan.name) if how.shard else plan.name
+    directory, number = results / name, 2
+    while how.fresh and (directory / FILE).exists():
         if number > 2 and run_facts(directory).get("status", {}).get("state") != "complete":
             break
-        directory, number = results / f"{plan.name}-{number}", number + 1
+        directory, number = results / f"{name}-{number}", number + 1
     return directory
 
 
@@ -130,53 +135,21 @@ def _facts(plan: Plan) -> dict[str, Any]:
 
 
 def _prepare(plan: Plan, store: Store, env: dict[str, Any], here: dict[str, Any], progress: Progress) -> None:
-    differs = _differences(env, here | {"threads": env["threads"]})  # the thread count is restored
+    differs = differences(env, here | {"threads": env["threads"]})  # the thread count is restored
     if differs:
         progress.note(f"this run was started with {differs}")
-    write_text(store.directory / "config.yaml", dump(resolved_config(plan)))
-    write_json(store.directory / "env.json", env)
+    write_config(store)
     store.write_status("running")
 
 
-def _copy_finished(plan: Plan, store: Store, results: Path, progress: Progress) -> None:
-    missing = store.unfinished()
-    ours: dict[str, list[int]] = {}
-    for position in missing:
-        ours.setdefault(plan.trials[position].identity, []).append(position)
-    env, warned, copied = store.meta("env"), store.warnings(), 0
-    for other, found in finished_elsewhere(results, store.directory, ours).items():
-        pairs = [(theirs, position) for identity, theirs in found.items() for position in ours[identity]]
-        store.copy(other, pairs)
-        progress.note(f"{len(pairs)} copied from {other.name}")
-        copied += len(pairs)
-        differs = _differences(run_facts(other).get("env", {}), env, (*REFUSED_IF_DIFFERENT, *SHOWN_IF_DIFFERENT))
-        if differs:
-            text = f"{other.name}, whose trials are copied, ran with {differs}"
-            progress.note(text)
-            env = env | {"copied": [*env.get("copied", []), text]}
-    for label, (seed, texts) in store.warnings().items():
-        if label not in warned:
-            progress.note(warning(label, seed, texts))
-    if copied:
-        store.set_meta(env=env)
-        progress.note(f"{len(missing) - copied} to train")
-
-
-def _differences(theirs: dict[str, Any], ours: dict[str, Any], keys: Sequence[str] = SHOWN_IF_DIFFERENT) -> str:
-    """What differs: ``torch 2.12.0, not 2.13.0``."""
-    keys = [key for key in keys if key in theirs and theirs[key] != ours[key]]
-    return ", ".join(f"{key} {theirs[key]}, not {ours[key]}" for key in keys)
-
-
-def _train_all(plan: Plan, store: Store, env: dict[str, Any], progress: Progress, how: How) -> None:
-    missing = store.unfinished()
-    divided = _divided(plan, store, env, progress, how)
+def _train_all(plan: Plan, store: Store, divided: Division, progress: Progress, how: How) -> None:
+    missing, trials = store.unfinished(), sum(store.counts().values())
     updates = sum(plan.trials[position].setting.steps for position in missing)
-    progress.begin(len(plan.trials), len(plan.trials) - len(missing), updates)
+    progress.begin(trials, trials - len(missing), updates)
     for position, status, *finals in store.finals():
         progress.known(plan.trials[position], status, headline(plan.trials[position], *finals))
     training = Training(plan, store, progress, fail_fast=how.fail_fast)
-    with _torch_as(env["threads"], plan):
+    with _torch_as(store.meta("env")["threads"], plan):
         training.run(divided.stacks, divided.at_once)
 
 
@@ -191,10 +164,15 @@ def _interruptible(store: Store) -> Iterator[None]:
         raise
 
 
-def _divided(plan: Plan, store: Store, env: dict[str, Any], progress: Progress, how: How) -> Division:
-    """The stacks that the run was started with, else those that its budget and threads give; recorded either way."""
+def _divided(
+    plan: Plan, store: Store, env: dict[str, Any], progress: Progress, how: How, share: Share | None
+) -> Division:
+    """The stacks that the run was started with, else its share of them, else those that its budget and threads give;
+    recorded either way."""
     missing, has_begun = store.unfinished(), store.has_begun()
-    kept = {key: store.meta(key) for key in ("stacks", "stacks_at_once", "memory")} if has_begun else None
+    kept = share.division.facts() if share else None
+    if has_begun:
+        kept = {key: store.meta(key) for key in ("stacks", "stacks_at_once", "memory")}
     budget = env.get("memory_budget_bytes", MEMORY)
     divided = division(plan, missing, budget, env["threads"], kept)
     said = left_aside(how.memory, divided.budget) if has_begun else too_large(plan, missing, divided.budget)
@@ -230,12 +208,3 @@ def _cuda_as(plan: Plan) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before)
         matmul.allow_tf32, cudnn.allow_tf32 = tf32
-
-
-def _write_tables(plan: Plan, store: Store, progress: Progress) -> None:
-    write_text(store.directory / "config.yaml", dump(resolved_config(plan)))
-    write_json(store.directory / "env.json", store.meta("env"))
-    for text in store.export():
-        progress.note(text)
-    for name, table in tables_of(read_run(store.directory, steps_of(plan.config.claims))).files().items():
-        write_csv(store.directory / f"{name}.csv", list(table.columns), table.itertuples(index=False))

@@ -21,7 +21,7 @@ CSV_CURVE_ROW, CSV_GRADIENT_ROW, CSV_INIT_ROW = 78, 78, 206
 def missing_trials(plan: Plan, results: Path) -> list[int]:
     """The positions of trials that no run has finished."""
     identities = [trial.identity for trial in plan.trials]
-    there = finished_elsewhere(results, results / "none", identities).values()
+    there = finished_elsewhere(results, (), identities).values()
     finished = {identity for found in there for identity in found}
     return [position for position, identity in enumerate(identities) if identity not in finished]
 

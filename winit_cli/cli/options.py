@@ -29,6 +29,14 @@ FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first t
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Write this run even if another process seems to be writing it.")
 ]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="N/OF",
+        help="Train one share of the stacks, apart; winit merge joins them.",
+    ),
+]
 StrictClaims = Annotated[
     bool, typer.Option("--strict-claims", help="Exit with 3 when a claim of the config is not supported.")
 ]

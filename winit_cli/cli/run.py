@@ -25,15 +25,18 @@ from winit_cli.cli.options import (
     Quiet,
     Results,
     Settings,
+    ShardOf,
     StrictClaims,
     TakeOver,
     parse_memory,
 )
 from winit_cli.cli.terminal import Terminal, prints_aside
+from winit_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from winit_cli.config import Config
-    from winit_cli.runner import How
+    from winit_cli.runner import How, Result
+    from winit_cli.shards import Shard
 
 
 FAILURES_SHOWN = 5
@@ -56,6 +59,7 @@ def run(
     fresh: Fresh = False,
     fail_fast: FailFast = False,
     take_over: TakeOver = False,
+    shard: ShardOf = None,
     strict_claims: StrictClaims = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -65,9 +69,13 @@ def run(
     from winit_cli.cli.sources import Changes, load
     from winit_cli.plugins import plugged
     from winit_cli.runner import How
+    from winit_cli.shards import parse_shard
 
     terminal = Terminal(json, quiet, no_color)
-    how = How(fresh, fail_fast, take_over, parse_memory(memory))
+    share = None if shard is None else parse_shard(shard)
+    if share and strict_claims:
+        raise UsageError("--strict-claims: a shard decides no claims; give it to winit merge, which has all trials")
+    how = How(fresh, fail_fast, take_over, parse_memory(memory), share)
     with plugged(plugin, model, loss):
         loaded = [load(text, Changes(settings, engine, model, loss)) for text in configs]
         checks = [shlex.join(["winit", "check", text, *_options(settings)]) for text in configs]
@@ -94,19 +102,15 @@ def execute(
 
     ``checked_by`` is the command that tells what is only counted here.
     """
-    from winit_cli.cli import standing
     from winit_cli.cli.progress import reporting
     from winit_cli.cli.sources import spoken_notes
     from winit_cli.environment import resolve_device
-    from winit_cli.findings import Findings, reach
-    from winit_cli.findings.document import document
+    from winit_cli.findings import reach
     from winit_cli.findings.numbers import counted
-    from winit_cli.findings.tables import steps_of
     from winit_cli.lint.check import check_plan
     from winit_cli.plan import make_plan
     from winit_cli.resolved import resolved_config
     from winit_cli.runner import run_plan
-    from winit_cli.store.frames import read_run
 
     with prints_aside():
         plan = make_plan(config, resolve_device(device), download=True)
@@ -120,21 +124,55 @@ def execute(
         terminal.note(f"{counted(len(checked.warnings), 'warning')} from: {checked_by}")
     with reporting(terminal) as reporter, prints_aside():
         result = run_plan(plan, results, reporter, how)
-    for failure in result.failures[:FAILURES_SHOWN]:
-        terminal.warn(failure)
-    if result.failures:
-        terminal.warn(f"{counted(len(result.failures), 'trial')} failed; the same command tries them again")
     if result.was_complete:
         terminal.note("complete already; nothing to train (--fresh trains it again)")
-    found = Findings(read_run(result.directory, steps_of(plan.config.claims)))
+    if how.shard:
+        return _show_shard(terminal, results, result, how.shard)
+    return show(terminal, results, result.directory, result.failures, strict_claims=strict_claims)
+
+
+def _show_shard(terminal: Terminal, results: Path, result: Result, shard: Shard) -> tuple[dict[str, object], int]:
+    """Show where a shard is: what it found means something only beside the others."""
+    _warn_of(terminal, result.failures)
+    if not terminal.json:
+        hint = escape(f"(shard {shard}; once all are done: winit merge{_where(results)})")
+        terminal.path(result.directory, after=f"  [dim]{hint}[/dim]")
+    document: dict[str, object] = {"run": str(result.directory), "shard": str(shard), "trials": result.counts}
+    return document, FAILED if result.failures else 0
+
+
+def show(
+    terminal: Terminal, results: Path, directory: Path, failures: list[str], *, strict_claims: bool
+) -> tuple[dict[str, object], int]:
+    """Show what a run found; return the JSON document and the exit code."""
+    from winit_cli.claims.check import stored_claims
+    from winit_cli.cli import standing
+    from winit_cli.findings import Findings
+    from winit_cli.findings.document import document
+    from winit_cli.findings.tables import steps_of
+    from winit_cli.store.frames import read_run
+    from winit_cli.store.runs import run_facts
+
+    _warn_of(terminal, failures)
+    facts = run_facts(directory)
+    found = Findings(read_run(directory, steps_of(stored_claims(facts["config"], facts["labels"]))))
     if not terminal.json:
         standing.show(terminal, found)
-        hint = escape(f"(plots and tables: {_report_command(results, result.directory.name)})")
-        terminal.path(result.directory, before="\n", after=f"  [dim]{hint}[/dim]")
+        hint = escape(f"(plots and tables: {_report_command(results, directory.name)})")
+        terminal.path(directory, before="\n", after=f"  [dim]{hint}[/dim]")
     unsupported = found.unsupported if strict_claims else []
     for claim in unsupported:
         terminal.warn(f"not supported: {claim}")
-    return document(found), FAILED if result.failures else UNSUPPORTED if unsupported else 0
+    return document(found), FAILED if failures else UNSUPPORTED if unsupported else 0
+
+
+def _warn_of(terminal: Terminal, failures: list[str]) -> None:
+    from winit_cli.findings.numbers import counted
+
+    for failure in failures[:FAILURES_SHOWN]:
+        terminal.warn(failure)
+    if failures:
+        terminal.warn(f"{counted(len(failures), 'trial')} failed; the same command tries them again")
 
 
 def _options(settings: list[str]) -> list[str]:
@@ -143,5 +181,8 @@ def _options(settings: list[str]) -> list[str]:
 
 def _report_command(results: Path, name: str) -> str:
     """The command that reports on a run, from where this one was started."""
-    where = "" if results == RESULTS else f" --results {shlex.quote(str(results))}"
-    return f"winit report {name}{where}"
+    return f"winit report {name}{_where(results)}"
+
+
+def _where(results: Path) -> str:
+    return "" if results == RESULTS else f" --results {shlex.quote(str(results))}"
