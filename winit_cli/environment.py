@@ -38,6 +38,24 @@ def resolve_device(text: str) -> str:
     return text
 
 
+def resolve_devices(text: str) -> tuple[str, ...]:
+    """The devices that stacks train on side by side, from what the user asked for: ``cuda:0,cuda:1``, or ``cuda:all``.
+
+    Raises:
+        UsageError: no such device here, or one of another kind than CUDA among several.
+    """
+    if text == "cuda:all":
+        resolve_device("cuda")
+        return tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
+    names = text.split(",")
+    if len(names) > 1 and not all(name.startswith("cuda:") for name in names):
+        raise UsageError(
+            f"--device {text}: several devices are GPUs, each by its number: cuda:0,cuda:1, or cuda:all (on a "
+            "processor stacks train side by side anyway, one for each thread)"
+        )
+    return tuple(map(resolve_device, names))
+
+
 def environment(device: str) -> dict[str, Any]:
     """The facts of ``env.json``."""
     cuda = torch.device(device).type == "cuda"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,20 @@ from winit_cli.copying import copy_finished
 from winit_cli.engine.division import MEMORY, Division, division, left_aside, too_large
 from winit_cli.environment import REFUSED_IF_DIFFERENT, differences, environment
 from winit_cli.errors import UsageError, WinitError
+from winit_cli.packing import Code, pack
 from winit_cli.plan import Plan
 from winit_cli.probing import probe_run
-from winit_cli.resolved import resolved_config
+from winit_cli.resolved import facts_of
 from winit_cli.run_files import write_config, write_tables
 from winit_cli.shards import Shard, Share, share_of
+from winit_cli.station import Setup
+from winit_cli.stations import stations
 from winit_cli.store.lock import writing
 from winit_cli.store.reading import FILE
 from winit_cli.store.runs import run_facts
 from winit_cli.store.store import Store
 from winit_cli.training import Progress, Training, headline
+from winit_cli.workers import Pool, side_by_side
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ class How:
     """How to run a plan. ``fresh`` trains everything again in a sibling directory, ``fail_fast`` stops at the first
     trial that fails, ``take_over`` takes the place of another process that writes the run, ``memory`` in bytes is what
     the stacks that train at once may take, ``MEMORY`` if ``None``; a run that goes on keeps the budget it has. With a
-    ``shard`` only its share of the trials is trained, in a directory of its own.
+    ``shard`` only its share of the trials is trained, in a directory of its own. ``devices`` are several GPUs that
+    train side by side, for which ``code`` is the user's own that is loaded.
     """
 
     fresh: bool = False
@@ -50,6 +56,8 @@ class How:
     take_over: bool = False
     memory: int | None = None
     shard: Shard | None = None
+    devices: tuple[str, ...] = ()
+    code: Code = field(default_factory=Code)
 
 
 def run_plan(plan: Plan, results: Path, progress: Progress, how: How = How()) -> Result:
@@ -63,13 +71,13 @@ def run_plan(plan: Plan, results: Path, progress: Progress, how: How = How()) ->
         StorageError: the disk refuses; what was committed before is kept.
     """
     directory = _directory(plan, results, how)
-    here = environment(plan.settings[0].device) | {"memory_budget_bytes": how.memory or MEMORY}
+    here = _here(plan, how)
     share = share_of(plan, directory, here, how.shard) if how.shard else None
     with writing(directory, take_over=how.take_over) as owner, Store(directory, owner) as store:
         env = store.meta("env") if store.has_begun() else here
         _refuse_other_bits(store, env, here)
         status = store.meta("status", {"state": "running", "trials": {}})
-        facts = _facts(plan) | {"env": env, "status": status} | (share.facts() if share else {})
+        facts = facts_of(plan) | {"env": env, "status": status} | (share.facts() if share else {})
         positions = share.positions if share else range(len(plan.trials))
         damaged = store.register({position: plan.trials[position] for position in positions}, facts)
         if damaged:
@@ -89,6 +97,16 @@ def run_plan(plan: Plan, results: Path, progress: Progress, how: How = How()) ->
         counts = store.write_status("failed" if store.unfinished() else "complete")["trials"]
         store.shrink()
         return Result(directory, counts, was_complete, store.failures())
+
+
+def _here(plan: Plan, how: How) -> dict[str, Any]:
+    """The facts of this machine that a run records as it starts."""
+    found = environment(plan.settings[0].device) | {"memory_budget_bytes": how.memory or MEMORY}
+    if len(how.devices) < 2:
+        return found
+    names = dict.fromkeys(environment(device)["gpu"] or "" for device in how.devices)
+    gpu = ", ".join(filter(None, names)) or None
+    return found | {"device": ",".join(how.devices), "gpu": gpu, "gpus": len(how.devices)}
 
 
 def _refuse_other_bits(store: Store, env: dict[str, Any], here: dict[str, Any]) -> None:
@@ -113,27 +131,6 @@ def _directory(plan: Plan, results: Path, how: How) -> Path:
     return directory
 
 
-def _facts(plan: Plan) -> dict[str, Any]:
-    data = plan.settings[0].dataset
-    losses = {setting.suffix.removeprefix("@"): setting.constant_loss for setting in plan.settings}
-    alike = len(set(losses.values())) == 1
-    return {
-        "config": resolved_config(plan),
-        "labels": plan.labels,
-        "recipes": {e.label + s.suffix: asdict(e.recipe) for s in plan.settings for e in s.experiment.schemes},
-        "data": {
-            "name": data.name,
-            "task": "classification" if plan.settings[0].has_accuracy else "regression",  # what results are ranked by
-            "outputs": data.outputs,
-            "source": data.source,
-            "fingerprint": data.fingerprint,
-            "constant_loss": next(iter(losses.values())) if alike else None,
-            "constant_losses": losses,
-            "notes": list(plan.settings[0].notes),
-        },
-    }
-
-
 def _prepare(plan: Plan, store: Store, env: dict[str, Any], here: dict[str, Any], progress: Progress) -> None:
     differs = differences(env, here | {"threads": env["threads"]})  # the thread count is restored
     if differs:
@@ -149,8 +146,18 @@ def _train_all(plan: Plan, store: Store, divided: Division, progress: Progress, 
     for position, status, *finals in store.finals():
         progress.known(plan.trials[position], status, headline(plan.trials[position], *finals))
     training = Training(plan, store, progress, fail_fast=how.fail_fast)
-    with _torch_as(store.meta("env")["threads"], plan):
-        training.run(divided.stacks, divided.at_once)
+    threads = store.meta("env")["threads"]
+    with _torch_as(threads, plan):
+        training.run(divided.stacks, _workers(plan, divided, threads, how))
+
+
+def _workers(plan: Plan, divided: Division, threads: int, how: How) -> AbstractContextManager[Pool]:
+    """Where stacks train: in a process for each of several devices, else here."""
+    if len(how.devices) > 1:
+        packed, datasets = pack(plan, how.code)
+        setup = Setup(packed, _torch_as, threads, plan.config.base.general.checkpoint_seconds)
+        return stations(how.devices, setup, datasets)
+    return side_by_side(divided.at_once if plan.is_on_cpu else 1)
 
 
 @contextlib.contextmanager
@@ -174,7 +181,7 @@ def _divided(
     if has_begun:
         kept = {key: store.meta(key) for key in ("stacks", "stacks_at_once", "memory")}
     budget = env.get("memory_budget_bytes", MEMORY)
-    divided = division(plan, missing, budget, env["threads"], kept)
+    divided = division(plan, missing, budget, env["threads"], kept, env.get("gpus", 1))
     said = left_aside(how.memory, divided.budget) if has_begun else too_large(plan, missing, divided.budget)
     if said:
         progress.note(said)

@@ -83,7 +83,7 @@ def share_of(plan: Plan, directory: Path, env: Mapping[str, Any], shard: Shard) 
     begun = begun_facts(directory)
     if begun:
         return Share(shard, plan.name, Division(begun["shard"]["stacks"], begun["stacks_at_once"], begun["memory"]))
-    whole = division(plan, range(len(plan.trials)), env["memory_budget_bytes"], env["threads"])
+    whole = division(plan, range(len(plan.trials)), env["memory_budget_bytes"], env["threads"], gpus=env.get("gpus", 1))
     stacks = len(whole.stacks)
     if shard.of > stacks:
         raise UsageError(

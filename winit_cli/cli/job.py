@@ -26,11 +26,13 @@ def missing_trials(plan: Plan, results: Path) -> list[int]:
     return [position for position, identity in enumerate(identities) if identity not in finished]
 
 
-def division_of(plan: Plan, missing: list[int], results: Path, asked_for: int | None) -> tuple[Division, list[str]]:
+def division_of(
+    plan: Plan, missing: list[int], results: Path, asked_for: int | None, gpus: int = 1
+) -> tuple[Division, list[str]]:
     """The stacks that a run would train from here, and what it would say of them."""
     kept = begun_facts(results / plan.name)
     threads = kept["env"]["threads"] if kept else torch.get_num_threads()
-    divided = division(plan, missing, asked_for or MEMORY, threads, kept)
+    divided = division(plan, missing, asked_for or MEMORY, threads, kept, gpus)
     said = left_aside(asked_for, divided.budget) if kept else too_large(plan, missing, divided.budget)
     return divided, [said] if said and missing else []
 

@@ -15,6 +15,9 @@ Settings = Annotated[
 ]
 Results = Annotated[Path, typer.Option("--results", envvar="WINIT_RESULTS", help="Directory that holds the runs.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Devices = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda or cuda:N; side by side cuda:0,cuda:1 or cuda:all.")
+]
 Engine = Annotated[str | None, typer.Option("--engine", help="auto, stacked or serial; default: the config's.")]
 Memory = Annotated[
     str | None,

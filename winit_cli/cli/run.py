@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from rich.markup import escape
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import (
     RESULTS,
-    Device,
+    Devices,
     Engine,
     FailFast,
     Fresh,
@@ -53,7 +54,7 @@ def run(
     loss: Loss = None,
     plugin: Plugin = [],  # noqa: B006
     results: Results = RESULTS,
-    device: Device = "auto",
+    device: Devices = "auto",
     engine: Engine = None,
     memory: Memory = None,
     fresh: Fresh = False,
@@ -67,6 +68,7 @@ def run(
 ) -> None:
     """Run experiments: train what is missing, show the result. The same command resumes or shows again."""
     from winit_cli.cli.sources import Changes, load
+    from winit_cli.packing import Code
     from winit_cli.plugins import plugged
     from winit_cli.runner import How
     from winit_cli.shards import parse_shard
@@ -75,7 +77,7 @@ def run(
     share = None if shard is None else parse_shard(shard)
     if share and strict_claims:
         raise UsageError("--strict-claims: a shard decides no claims; give it to winit merge, which has all trials")
-    how = How(fresh, fail_fast, take_over, parse_memory(memory), share)
+    how = How(fresh, fail_fast, take_over, parse_memory(memory), share, code=Code(tuple(plugin), model, loss))
     with plugged(plugin, model, loss):
         loaded = [load(text, Changes(settings, engine, model, loss)) for text in configs]
         checks = [shlex.join(["winit", "check", text, *_options(settings)]) for text in configs]
@@ -104,7 +106,7 @@ def execute(
     """
     from winit_cli.cli.progress import reporting
     from winit_cli.cli.sources import spoken_notes
-    from winit_cli.environment import resolve_device
+    from winit_cli.environment import resolve_devices
     from winit_cli.findings import reach
     from winit_cli.findings.numbers import counted
     from winit_cli.lint.check import check_plan
@@ -113,7 +115,8 @@ def execute(
     from winit_cli.runner import run_plan
 
     with prints_aside():
-        plan = make_plan(config, resolve_device(device), download=True)
+        devices = resolve_devices(device)
+        plan = make_plan(config, devices[0], download=True)
         checked = check_plan(plan) if checked_by else None
     for note in [*spoken_notes(config), *dict.fromkeys(n for s in plan.settings for n in s.notes)]:
         terminal.note(note)
@@ -123,7 +126,7 @@ def execute(
     if checked and checked.warnings:
         terminal.note(f"{counted(len(checked.warnings), 'warning')} from: {checked_by}")
     with reporting(terminal) as reporter, prints_aside():
-        result = run_plan(plan, results, reporter, how)
+        result = run_plan(plan, results, reporter, replace(how, devices=devices))
     if result.was_complete:
         terminal.note("complete already; nothing to train (--fresh trains it again)")
     if how.shard:
