@@ -37,7 +37,7 @@ class Stop(BaseException):
     """Something that ends the process, like Ctrl-C."""
 
 
-def _break(monkeypatch: pytest.MonkeyPatch, key: str, error: BaseException, after: int = 2) -> None:
+def break_off(monkeypatch: pytest.MonkeyPatch, key: str, error: BaseException, after: int = 2) -> None:
     """Make the trial ``key``, or a stack with it, raise after so many records (its start and a chunk, say)."""
 
     def broken(trial: Trial, data: Dataset, *more: Any) -> Iterator[Any]:
@@ -66,7 +66,7 @@ def test_a_failing_trial_is_recorded_and_the_others_go_on(
     settings = (*TWO, f"engine={engine}")
     wanted = bytes_of(run_of(tmp_path / "whole", *settings))
     with monkeypatch.context() as patch:
-        _break(patch, THIRD, RuntimeError("no luck"))
+        break_off(patch, THIRD, RuntimeError("no luck"))
         # commit every chunk, so that what fails has rows on disk
         result = run_of(tmp_path / "broken", *settings, "checkpoint_seconds=1e-9")
     assert result.counts == {"ok": 4 - len(fails), "diverged": 0, "failed": len(fails), "pending": 0}
@@ -94,7 +94,7 @@ def test_a_failed_trial_exits_1_and_the_same_command_trains_it(
     config.write_text(BASE + f"engine: {engine}\n")
     command = ["run", str(config), "--results", str(tmp_path / "results")]
     with monkeypatch.context() as patch:
-        _break(patch, "kaiming_normal/0.1/0", RuntimeError("no luck"))
+        break_off(patch, "kaiming_normal/0.1/0", RuntimeError("no luck"))
         broken = CliRunner().invoke(app, command)
     assert broken.exit_code == 1
     assert "no luck" in broken.stderr and "Traceback" not in broken.stderr
@@ -110,7 +110,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
     settings = (*TWO, f"engine={engine}", f"checkpoint_seconds={seconds}")
     wanted = bytes_of(run_of(tmp_path / "whole", *settings))
     with monkeypatch.context() as patch:
-        _break(patch, THIRD, Stop(), after)
+        break_off(patch, THIRD, Stop(), after)
         with pytest.raises(Stop):
             run_of(tmp_path / "broken", *settings)
     directory = next((tmp_path / "broken").iterdir())
@@ -130,7 +130,7 @@ def test_a_killed_run_can_be_read_and_goes_on(engine: str, tmp_path: Path, monke
     settings = (*TWO, f"engine={engine}")
     wanted = bytes_of(run_of(tmp_path / "whole", *settings))
     with monkeypatch.context() as patch:
-        _break(patch, THIRD, Stop())
+        break_off(patch, THIRD, Stop())
         with pytest.raises(Stop):
             run_of(tmp_path / "killed", *settings)
     directory = next((tmp_path / "killed").iterdir())
@@ -207,7 +207,7 @@ def test_a_trial_without_memory_says_so_and_the_others_go_on(
     error: Exception, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stack is halved until the trial is alone."""
-    _break(monkeypatch, "kaiming_normal/0.1/0", error)
+    break_off(monkeypatch, "kaiming_normal/0.1/0", error)
     result = run_of(tmp_path, f"engine={engine}")
     assert result.counts == {"ok": 1, "diverged": 0, "failed": 1, "pending": 0}
     assert result.failures[0].endswith("out of memory; use a smaller model, batch or data set")

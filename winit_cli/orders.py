@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from winit_cli.data.dataset import Dataset, Part
+from winit_cli.data.dataset import Dataset
 from winit_cli.engine.records import Checkpoint
 from winit_cli.engine.serial import train_trial
 from winit_cli.engine.stacked import Record, train_stack
@@ -42,14 +42,5 @@ class Trainer:
     def _data(self, trial: Trial) -> Dataset:
         data = trial.setting.dataset
         if data.fingerprint not in self._on_device:
-            self._on_device = {data.fingerprint: _to(data, trial.setting.device)}
+            self._on_device = {data.fingerprint: data.to(trial.setting.device)}
         return self._on_device[data.fingerprint]
-
-
-def _to(data: Dataset, device: str) -> Dataset:
-    train, test = (
-        Part(data.train.x.to(device), data.train.y.to(device)),
-        Part(data.test.x.to(device), data.test.y.to(device)),
-    )
-    val = None if data.val is None else Part(data.val.x.to(device), data.val.y.to(device))
-    return replace(data, train=train, val=val, test=test)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from winit_cli.copying import copy_finished
 from winit_cli.engine.division import MEMORY, Division, division, left_aside, too_large
+from winit_cli.engine.numerics import replayable
 from winit_cli.environment import REFUSED_IF_DIFFERENT, differences, environment
 from winit_cli.errors import UsageError, WinitError
 from winit_cli.packing import Code, pack
@@ -147,7 +145,7 @@ def _train_all(plan: Plan, store: Store, divided: Division, progress: Progress, 
         progress.known(plan.trials[position], status, headline(plan.trials[position], *finals))
     training = Training(plan, store, progress, fail_fast=how.fail_fast)
     threads = store.meta("env")["threads"]
-    with _torch_as(threads, plan):
+    with replayable(plan.settings[0].device, threads, plan.config.base.general.precision):
         training.run(divided.stacks, _workers(plan, divided, threads, how))
 
 
@@ -155,7 +153,7 @@ def _workers(plan: Plan, divided: Division, threads: int, how: How) -> AbstractC
     """Where stacks train: in a process for each of several devices, else here."""
     if len(how.devices) > 1:
         packed, datasets = pack(plan, how.code)
-        setup = Setup(packed, _torch_as, threads, plan.config.base.general.checkpoint_seconds)
+        setup = Setup(packed, threads, plan.config.base.general.checkpoint_seconds)
         return stations(how.devices, setup, datasets)
     return side_by_side(divided.at_once if plan.is_on_cpu else 1)
 
@@ -187,31 +185,3 @@ def _divided(
         progress.note(said)
     store.set_meta(**divided.facts(), halved=store.meta("halved", []) if has_begun else [])
     return divided
-
-
-@contextlib.contextmanager
-def _torch_as(threads: int, plan: Plan) -> Iterator[None]:
-    """Torch set up so that a run replays: its thread count and, on CUDA, deterministic kernels and precision."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with contextlib.nullcontext() if plan.is_on_cpu else _cuda_as(plan):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def _cuda_as(plan: Plan) -> Iterator[None]:
-    """Deterministic kernels; apart from CUDA, because the call imports torch's compiler (1.5 s)."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.are_deterministic_algorithms_enabled()
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    tf32 = matmul.allow_tf32, cudnn.allow_tf32
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    matmul.allow_tf32 = cudnn.allow_tf32 = plan.config.base.general.precision == "tf32"
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-        matmul.allow_tf32, cudnn.allow_tf32 = tf32

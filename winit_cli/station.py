@@ -8,7 +8,7 @@ import pickle
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 
 from winit_cli.data.dataset import Dataset
+from winit_cli.engine.numerics import replayable
 from winit_cli.errors import UsageError, WinitError
 from winit_cli.orders import Order, Trainer
 from winit_cli.packing import Packed, unpacked
@@ -30,11 +31,9 @@ GO_ON, ASK = "go on", "ask"
 
 @dataclass(frozen=True)
 class Setup:
-    """What every worker of a run needs beside the data: the plan, a context in which torch is as the run has it, its
-    threads, and the seconds between two commits."""
+    """What every worker of a run needs beside the data: the plan, torch's threads, the seconds between two commits."""
 
     packed: Packed
-    torch_as: Callable[[int, Plan], AbstractContextManager[None]]
     threads: int
     seconds: float
 
@@ -92,6 +91,11 @@ class Station:
         yield from self.trainer.records(order, timer.is_due)
 
 
+def replayed(plan: Plan, setup: Setup) -> AbstractContextManager[None]:
+    """Torch as the run has it."""
+    return replayable(plan.settings[0].device, setup.threads, plan.config.base.general.precision)
+
+
 def main(descriptor: int) -> None:
     """What a child process does: it answers what its parent sends, and ends with it."""
     there = Connection(descriptor)
@@ -110,7 +114,7 @@ def main(descriptor: int) -> None:
 
 def _serve(there: Connection, setup: Setup, datasets: list[Dataset], device: str) -> None:
     inbox: SimpleQueue[object] = SimpleQueue()
-    with unpacked(setup.packed, datasets, device) as plan, setup.torch_as(setup.threads, plan):
+    with unpacked(setup.packed, datasets, device) as plan, replayed(plan, setup):
         station = Station(plan, setup)
         threading.Thread(target=_listen, args=(there, inbox, station), daemon=True).start()
         while True:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from winit_cli.bench.cases import Case
+from winit_cli.bench.determinism import determinism_costs
 from winit_cli.bench.document import AUTO, ENGINES, SCRIPT, TUNED, Point, rows_of
 from winit_cli.bench.drawing import drawing_costs
 from winit_cli.bench.engines import plan_of, time_engine
@@ -45,7 +46,8 @@ def bench(
         _measure(points, pace, repeats, partial(_say_of, say, f"[{number}/{len(cases)}] {case.name}"))
         plans = {count: plan_of(case, count, AUTO, device, pace.train_size) for count in trials}
         rows += rows_of(case, points, {count: plan.engine for count, plan in plans.items()})
-        sheets.append(_sheet(case) | drawing_costs(case, plans[trials[0]].trials[0], device))
+        drawing = drawing_costs(case, plans[trials[0]].trials[0], device)
+        sheets.append(_sheet(case) | drawing | determinism_costs(case, trials[-1], device, pace.train_size))
     flops += matmul_flops(device)  # at the end too: a machine may have slowed down
     return {
         "environment": environment(device),

@@ -27,7 +27,7 @@ class Pace:
 
 
 # a graph is captured in the first steps on a GPU, and evaluation is cheap there
-PACES = {"cpu": Pace(1, 0.3, 0.6, 3.0, 640), "cuda": Pace(30, 0.3, 0.8, 10.0, 4000)}
+PACES = {"cpu": Pace(1, 0.3, 0.6, 3.0, 640), "cuda": Pace(10, 0.2, 0.4, 4.0, 4000)}
 
 
 def likely_steps(seconds: float, pace: Pace) -> int:

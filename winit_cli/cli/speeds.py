@@ -65,7 +65,14 @@ def _costs(row: dict[str, Any], peak: float) -> dict[str, str]:
 
 def _sheet(rows: dict[Any, Any], case: dict[str, Any]) -> dict[str, str]:
     loops = {name: rows.get((case["case"], name, 1), {}).get("flops_per_second") for name in ("script", "tuned")}
-    on_gpu = {"copy ms": _ms(case["copy"]), "draw on GPU ms": _ms(case["draw_on_gpu"])} if case["copy"] else {}
+    on_gpu = {}
+    if case["copy"]:
+        cost = case["deterministic_seconds"] / case["any_kernel_seconds"]
+        on_gpu = {
+            "copy ms": _ms(case["copy"]),
+            "draw on GPU ms": _ms(case["draw_on_gpu"]),
+            "determinism ×": _short(cost),
+        }
     return {
         "case": case["case"],
         "MFLOP a step": _short(case["flops"] / 1e6),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -31,6 +31,10 @@ class Part:
 
     x: Tensor
     y: Tensor
+
+    def to(self, device: str) -> Part:
+        """The same part on a device."""
+        return Part(self.x.to(device), self.y.to(device))
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,11 @@ class Dataset:
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one example: (F,), (T, F) or (C, H, W)."""
         return tuple(self.train.x.shape[1:])
+
+    def to(self, device: str) -> Dataset:
+        """The same data on a device."""
+        val = None if self.val is None else self.val.to(device)
+        return replace(self, train=self.train.to(device), val=val, test=self.test.to(device))
 
 
 @dataclass(frozen=True)

@@ -15,24 +15,34 @@ from winit_cli.engine.flat import Flat
 
 
 def make_optimizer(
-    parameters: Sequence[Tensor], train: Train, lr: float, factors: Sequence[float], *, fused: bool = False
+    parameters: Sequence[Tensor], train: Train, lr: float, factors: Sequence[float], *, of_stack: bool = False
 ) -> torch.optim.Optimizer:
-    """The optimizer of ``torch.optim`` that a config names; ``fused`` into one kernel where torch has one.
+    """The optimizer of ``torch.optim`` that a config names.
 
     Neighbours among the parameters with the same factor of the learning rate are one group, which remembers it.
+    That ``of_stack`` is fused into one kernel where torch has one, and on a GPU can be captured in a graph: its
+    learning rates lie there, too.
     """
     pairs = groupby(zip(parameters, factors, strict=True), key=lambda pair: pair[1])
     groups = [{"params": [p for p, _ in same], "factor": factor, "lr": lr * factor} for factor, same in pairs]
-    return _optimizer(groups, train, lr, fused)
+    if of_stack and parameters[0].is_cuda:
+        device = parameters[0].device
+        groups = [group | {"lr": torch.tensor(group["lr"], dtype=torch.float32, device=device)} for group in groups]
+    return _optimizer(groups, train, lr, of_stack, of_stack and parameters[0].is_cuda)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Every group's learning rate, times its factor."""
     for group in optimizer.param_groups:
-        group["lr"] = lr * group["factor"]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(lr * group["factor"])
+        else:
+            group["lr"] = lr * group["factor"]
 
 
-def _optimizer(parameters: list[dict[str, Any]], train: Train, lr: float, fused: bool) -> torch.optim.Optimizer:
+def _optimizer(
+    parameters: list[dict[str, Any]], train: Train, lr: float, fused: bool, capturable: bool
+) -> torch.optim.Optimizer:
     one_kernel = True if fused else None
     decay = train.weight_decay or 0.0
     betas = train.betas or (0.9, 0.999)
@@ -43,9 +53,9 @@ def _optimizer(parameters: list[dict[str, Any]], train: Train, lr: float, fused:
             parameters, lr, momentum=momentum, weight_decay=decay, nesterov=nesterov, fused=one_kernel
         )
     if train.optimizer == "rmsprop":
-        return torch.optim.RMSprop(parameters, lr, momentum=momentum, weight_decay=decay)
+        return torch.optim.RMSprop(parameters, lr, momentum=momentum, weight_decay=decay, capturable=capturable)
     kind = torch.optim.Adam if train.optimizer == "adam" else torch.optim.AdamW
-    return kind(parameters, lr, betas=betas, weight_decay=decay, fused=one_kernel)
+    return kind(parameters, lr, betas=betas, weight_decay=decay, fused=one_kernel, capturable=capturable)
 
 
 def rate_factor(step: int, train: Train) -> float:
@@ -80,14 +90,21 @@ class StackOptimizer:
             grads = [flat.grads] if self._is_whole else [block[start:end] for block in flat.blocks(flat.grads)]
             for tensor, grad in zip(tensors, grads, strict=True):
                 tensor.grad = grad
-            optimizer = make_optimizer(tensors, train, lr, [1.0] if self._is_whole else factors, fused=True)
+            optimizer = make_optimizer(tensors, train, lr, [1.0] if self._is_whole else factors, of_stack=True)
             self._parts.append((lr, slice(start, end), optimizer))
+        self._factor = 1.0
 
-    def step(self, step: int) -> None:
-        """Update ``step`` (0-based) of all trials."""
+    def set_rates(self, step: int) -> None:
+        """The learning rates of update ``step`` (0-based)."""
         factor = rate_factor(step, self.train)
-        for rate, _, optimizer in self._parts:
-            set_rate(optimizer, rate * factor)
+        if factor != self._factor:
+            self._factor = factor
+            for rate, _, optimizer in self._parts:
+                set_rate(optimizer, rate * factor)
+
+    def step(self) -> None:
+        """An update of all trials."""
+        for _, _, optimizer in self._parts:
             optimizer.step()
 
     def forget(self, place: int) -> None:

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from winit_cli.data.dataset import Dataset, Part
-from winit_cli.engine.batches import batches
+from winit_cli.engine.batches import epochs
 from winit_cli.engine.checkpoint import BEFORE, pack, unpack
 from winit_cli.engine.evaluate import autocast, no_accuracy, stacked_accuracy
 from winit_cli.engine.flat import Flat
 from winit_cli.engine.initial import initialized, started
 from winit_cli.engine.optimizer import StackOptimizer
 from winit_cli.engine.records import Checkpoint, Finished, Split
+from winit_cli.engine.replay import Replay
 from winit_cli.engine.serial import finished, first_examples, held_out
 from winit_cli.engine.tape import Tape, surely_finite
 from winit_cli.engine.units import first_units
@@ -45,7 +46,8 @@ class Stack:
             models.append(initial.model)
             factors.append([initial.rates[name] for name, _ in initial.model.named_parameters()])
         self.single = models[0]
-        runs = runs_of([trial.seed for trial in trials])
+        on_gpu = torch.device(setting.device).type != "cpu"  # where one product is faster than one for each run
+        runs = runs_of(range(len(trials)) if on_gpu else [trial.seed for trial in trials])
         self.model = lift(models, runs, batched=batched).to(setting.device)
         self.flat = Flat(self.model, overwrites=self.precision != "bf16")
         named = [name for name, _ in self.model.named_parameters()]
@@ -55,13 +57,22 @@ class Stack:
         self.seeds = list(dict.fromkeys(trial.seed for trial in trials))
         self.seed_of_run = self._places([trials[start].seed for start, _ in runs])
         self.seed_of_trial = self._places([trial.seed for trial in trials])
-        self.orders = self._orders(0)
+        self.batches = self._batches(0)
+        self.index = torch.zeros(len(self.seeds), setting.train.batch_size, dtype=torch.long, device=setting.device)
+        self.at = torch.zeros((), dtype=torch.long, device=setting.device)
         self.tape = Tape(len(trials), self.steps, setting.every, setting.test_every, setting.device)
-        self.before = torch.zeros(len(trials))
+        self.before = self.losses = torch.zeros(len(trials))
         self.finals: dict[Split, Scores] = {}
         assert setting.loss.stacked is not None
         self.loss = setting.loss.stacked
         self.accuracy = stacked_accuracy if setting.has_accuracy else _no_accuracies
+        self._differentiate = Replay(self._gradients, setting.device)
+        self._improve = Replay(self._updates, setting.device)
+
+    @property
+    def is_captured(self) -> bool:
+        """Whether a step is replayed from CUDA graphs by now."""
+        return self._differentiate.is_captured and self._improve.is_captured
 
     def measure(self, step: int) -> None:
         """Losses and gradients after ``step`` updates."""
@@ -73,26 +84,37 @@ class Stack:
             if step == self.steps:  # before the batch below, whose forward pass would move batch-norm statistics
                 self.finals = {"train": self._evaluate(first_examples(self.data)), **scores}
                 tape.watch(step, [loss for loss, _ in self.finals.values()])
-        x, y = self._batch()
-        with autocast(self.precision, x.device.type):
-            out = self.model(x)
-            losses = self.loss(out, y)
-        self.flat.backward(losses.sum())
-        losses = losses.detach()
-        if not surely_finite([losses, self.flat.grads]):
-            tape.watch(step, [losses, *self.flat.blocks(self.flat.grads)])
-            self._silence()
+        self.index.copy_(next(self.batches))
+        self.at.fill_(step)
+        self._differentiate()
         if step == 0:
-            self.before = losses
+            self.before = self.losses
         if tape.measures(step):
-            tape.point(step, "train", losses, self.accuracy(out, y))
+            tape.point(step, "train", self.losses, self.accuracy(self.out, self.y))
             tape.gradients(step, self.flat.norms())
 
     def update(self, step: int) -> None:
         """One update with the gradients that were measured last."""
+        self.optimizer.set_rates(step)
+        self._improve()
+
+    def _gradients(self) -> None:
+        """Losses and gradients of the batch with the numbers in ``index``, at the step in ``at``."""
+        x = _taken(self.data.train.x, self.index, self.seed_of_run)
+        self.y = _taken(self.data.train.y, self.index, self.seed_of_trial)
+        with autocast(self.precision, x.device.type):
+            out = self.model(x)
+            losses = self.loss(out, self.y)
+        self.flat.backward(losses.sum())
+        self.out, self.losses = out.detach(), losses.detach()
+        if not surely_finite([self.losses, self.flat.grads]):
+            self.tape.watch(self.at, [self.losses, *self.flat.blocks(self.flat.grads)])
+            self._silence()
+
+    def _updates(self) -> None:
         if self.setting.train.clip_norm is not None:
             self.flat.clip(self.setting.train.clip_norm)
-        self.optimizer.step(step)
+        self.optimizer.step()
 
     def finished(self, place: int) -> Finished:
         """How the trial at a place ended."""
@@ -137,7 +159,7 @@ class Stack:
             }
         )
         start = next(checkpoint.step for checkpoint in checkpoints if checkpoint is not None)
-        self.orders = self._orders(start)
+        self.batches = self._batches(start)
         return start
 
     def _silence(self) -> None:
@@ -156,14 +178,12 @@ class Stack:
             return None
         return torch.tensor([self.seeds.index(seed) for seed in seeds], device=self.setting.device)
 
-    def _orders(self, start: int) -> list[Iterator[Tensor]]:
+    def _batches(self, start: int) -> Iterator[Tensor]:
+        """Numbers of examples (seeds, B) of every batch from the ``start``-th on; whole epochs go to the device."""
         examples, batch_size = len(self.data.train.x), self.setting.train.batch_size
-        return [batches(seed, examples, batch_size, start) for seed in self.seeds]
-
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        """The next inputs (G, B, …), which the trials of a run share, and targets (S, B, …)."""
-        index = torch.stack([next(order) for order in self.orders]).to(self.setting.device, non_blocking=True)
-        return _taken(self.data.train.x, index, self.seed_of_run), _taken(self.data.train.y, index, self.seed_of_trial)
+        orders = [epochs(seed, examples, batch_size, start) for seed in self.seeds]
+        for epoch in zip(*orders, strict=True):
+            yield from torch.stack(epoch, 1).to(self.setting.device)
 
     def _evaluate(self, part: Part) -> Scores:
         """Losses (S,) and accuracies (S,) over a whole part in evaluation mode, in double precision."""

@@ -37,10 +37,11 @@ class Tape:
         """Whether the held-out parts are recorded: every k steps, and at the last."""
         return step % self.test_every == 0 or step == self.steps
 
-    def watch(self, step: int, values: Sequence[Tensor]) -> None:
+    def watch(self, step: int | Tensor, values: Sequence[Tensor]) -> None:
         """Note which trials have anything that is not finite in ``values``, each (S, …), at a step."""
         if not surely_finite(values):
-            self.first_bad = torch.where(~are_finite(values) & (self.first_bad < 0), step, self.first_bad)
+            bad = ~are_finite(values) & (self.first_bad < 0)
+            self.first_bad.copy_(torch.where(bad, step, self.first_bad))
 
     def point(self, step: int, split: Split, loss: Tensor, accuracy: Tensor) -> None:
         """Record losses (S,) and accuracies (S,), NaN for none."""
@@ -87,9 +88,8 @@ def surely_finite(values: Sequence[Tensor]) -> bool:
 
 def are_finite(values: Sequence[Tensor]) -> Tensor:
     """Which of S trials have only finite numbers in all of ``values``, each (S, …): (S,)."""
-    return torch.stack(
-        [value.isfinite().flatten(1).all(1) if value.dim() > 1 else value.isfinite() for value in values]
-    ).all(0)
+    largest = [torch.linalg.vector_norm(value.reshape(len(value), -1), math.inf, dim=1) for value in values]
+    return torch.stack(largest).isfinite().all(0)
 
 
 def _number(value: float) -> float | None:

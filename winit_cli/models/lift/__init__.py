@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from torch import nn
 
-from winit_cli.models.lift.conv import GroupedConv, LoopedConv
+from winit_cli.models.lift.conv import LoopedConv, batched_conv
 from winit_cli.models.lift.embedding import StackedEmbedding
 from winit_cli.models.lift.linear import StackedLinear
 from winit_cli.models.lift.mlp import ACTIVATIONS, StackedMLP
@@ -35,7 +35,7 @@ COMMON: Twins = {
     nn.RNN: StackedRecurrent,
 }
 LOOPED: Twins = COMMON | {nn.Conv2d: LoopedConv}
-BATCHED: Twins = COMMON | {nn.Conv2d: GroupedConv}
+BATCHED: Twins = COMMON | {nn.Conv2d: batched_conv}
 
 
 def lift(models: Sequence[nn.Module], runs: Sequence[Run], *, batched: bool) -> nn.Module:

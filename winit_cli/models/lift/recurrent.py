@@ -52,7 +52,7 @@ class StackedRecurrent(Twin):
             anchor = self._parameters_of(layer).states  # its node is why autograd calls the backward pass
             memory = self._memory(layer, x)
             for row, (start, end) in zip(x, self.runs_of(x), strict=True):
-                memory.x[start:end] = row
+                memory.x[start:end] = row.detach()
             x = cast(Tensor, _Layer.apply(x, anchor, weights, grads, memory))  # type: ignore[no-untyped-call]
         return x.transpose(1, 2), None
 
