@@ -58,7 +58,7 @@ def resolve_devices(text: str) -> tuple[str, ...]:
 
 def environment(device: str) -> dict[str, Any]:
     """The facts of ``env.json``."""
-    cuda = torch.device(device).type == "cuda"
+    cuda = torch.device(device).type == "cuda" and torch.cuda.is_available()
     return {
         "winit": __version__,
         "python": platform.python_version(),

@@ -46,7 +46,8 @@ class How:
     trial that fails, ``take_over`` takes the place of another process that writes the run, ``memory`` in bytes is what
     the stacks that train at once may take, ``MEMORY`` if ``None``; a run that goes on keeps the budget it has. With a
     ``shard`` only its share of the trials is trained, in a directory of its own. ``devices`` are several GPUs that
-    train side by side, for which ``code`` is the user's own that is loaded.
+    train side by side; ``on`` is a Ray cluster (``winit_cli.cluster.join`` has the forms) whose machines train, each
+    stack with so many ``gpus``. For both ``code`` is the user's own that is loaded.
     """
 
     fresh: bool = False
@@ -55,6 +56,8 @@ class How:
     memory: int | None = None
     shard: Shard | None = None
     devices: tuple[str, ...] = ()
+    on: str | None = None
+    gpus: float = 1.0
     code: Code = field(default_factory=Code)
 
 
@@ -144,18 +147,30 @@ def _train_all(plan: Plan, store: Store, divided: Division, progress: Progress, 
     for position, status, *finals in store.finals():
         progress.known(plan.trials[position], status, headline(plan.trials[position], *finals))
     training = Training(plan, store, progress, fail_fast=how.fail_fast)
-    threads = store.meta("env")["threads"]
-    with replayable(plan.settings[0].device, threads, plan.config.base.general.precision):
-        training.run(divided.stacks, _workers(plan, divided, threads, how))
+    env = store.meta("env")
+    with replayable(plan.settings[0].device, env["threads"], plan.config.base.general.precision):
+        training.run(divided.stacks, _workers(plan, store, divided, progress, how))
 
 
-def _workers(plan: Plan, divided: Division, threads: int, how: How) -> AbstractContextManager[Pool]:
-    """Where stacks train: in a process for each of several devices, else here."""
-    if len(how.devices) > 1:
-        packed, datasets = pack(plan, how.code)
-        setup = Setup(packed, threads, plan.config.base.general.checkpoint_seconds)
+def _workers(plan: Plan, store: Store, divided: Division, progress: Progress, how: How) -> AbstractContextManager[Pool]:
+    """Where stacks train: on a cluster, in a process for each of several devices, else here."""
+    if how.on is None and len(how.devices) < 2:
+        return side_by_side(divided.at_once if plan.is_on_cpu else 1)
+    env, device = store.meta("env"), plan.settings[0].device
+    packed, datasets = pack(plan, how.code)
+    is_single = divided.at_once > 1 and plan.is_on_cpu  # as where they train side by side here
+    setup = Setup(packed, 1 if is_single else env["threads"], plan.config.base.general.checkpoint_seconds)
+    if how.on is None:
         return stations(how.devices, setup, datasets)
-    return side_by_side(divided.at_once if plan.is_on_cpu else 1)
+    from winit_cli.cluster.need import need_of
+    from winit_cli.cluster.pool import Told, on_ray
+
+    def remark(text: str) -> None:
+        progress.note(text)
+        store.set_meta(env=(env := store.meta("env")) | {"nodes": [*env.get("nodes", []), text]})
+
+    need = need_of(plan, divided.stacks, setup.threads, how.gpus)
+    return on_ray(how.on, need, setup, device, datasets, env, Told(progress.where, remark))
 
 
 @contextlib.contextmanager

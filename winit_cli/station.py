@@ -114,6 +114,8 @@ def main(descriptor: int) -> None:
 
 def _serve(there: Connection, setup: Setup, datasets: list[Dataset], device: str) -> None:
     inbox: SimpleQueue[object] = SimpleQueue()
+    if device.startswith("cuda:"):
+        torch.cuda.set_device(device)  # which global generators of a user's code belong to
     with unpacked(setup.packed, datasets, device) as plan, replayed(plan, setup):
         station = Station(plan, setup)
         threading.Thread(target=_listen, args=(there, inbox, station), daemon=True).start()

@@ -41,6 +41,9 @@ class Progress(Protocol):
     def trial_done(self, trial: Trial, status: str, final: float | None) -> None:
         """A trial ended likewise; a blank final means that it diverged or failed."""
 
+    def where(self, text: str) -> None:
+        """Where stacks train at the moment, if that is not here: ``5 stacks on 2 nodes``."""
+
     def note(self, text: str) -> None:
         """Something to say aloud."""
 

@@ -64,7 +64,8 @@ def job_error(error: BaseException) -> JobError:
 class Pool(Protocol):
     """Runs at most ``workers`` jobs side by side, ``running`` of them at the moment."""
 
-    workers: int
+    @property
+    def workers(self) -> int: ...
 
     @property
     def running(self) -> int: ...

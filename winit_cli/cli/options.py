@@ -40,6 +40,13 @@ ShardOf = Annotated[
         help="Train one share of the stacks, apart; winit merge joins them.",
     ),
 ]
+On = Annotated[
+    str | None,
+    typer.Option("--on", metavar="CLUSTER", help="Train on a Ray cluster: ray (one here), auto, or ray://HOST:PORT."),
+]
+Gpus = Annotated[
+    float, typer.Option("--gpus", metavar="SHARE", help="GPUs, or the share of one, of each stack on a cluster.")
+]
 StrictClaims = Annotated[
     bool, typer.Option("--strict-claims", help="Exit with 3 when a claim of the config is not supported.")
 ]

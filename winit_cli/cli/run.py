@@ -17,11 +17,13 @@ from winit_cli.cli.options import (
     Engine,
     FailFast,
     Fresh,
+    Gpus,
     Json,
     Loss,
     Memory,
     Model,
     NoColor,
+    On,
     Plugin,
     Quiet,
     Results,
@@ -61,6 +63,8 @@ def run(
     fail_fast: FailFast = False,
     take_over: TakeOver = False,
     shard: ShardOf = None,
+    on: On = None,
+    gpus: Gpus = 1.0,
     strict_claims: StrictClaims = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -68,6 +72,7 @@ def run(
 ) -> None:
     """Run experiments: train what is missing, show the result. The same command resumes or shows again."""
     from winit_cli.cli.sources import Changes, load
+    from winit_cli.cluster.join import check_cluster
     from winit_cli.packing import Code
     from winit_cli.plugins import plugged
     from winit_cli.runner import How
@@ -77,7 +82,10 @@ def run(
     share = None if shard is None else parse_shard(shard)
     if share and strict_claims:
         raise UsageError("--strict-claims: a shard decides no claims; give it to winit merge, which has all trials")
-    how = How(fresh, fail_fast, take_over, parse_memory(memory), share, code=Code(tuple(plugin), model, loss))
+    code = Code(tuple(plugin), model, loss)
+    how = How(fresh, fail_fast, take_over, parse_memory(memory), share, on=on, gpus=gpus, code=code)
+    if on is not None:
+        check_cluster(on, device, gpus)
     with plugged(plugin, model, loss):
         loaded = [load(text, Changes(settings, engine, model, loss)) for text in configs]
         checks = [shlex.join(["winit", "check", text, *_options(settings)]) for text in configs]
@@ -115,7 +123,7 @@ def execute(
     from winit_cli.runner import run_plan
 
     with prints_aside():
-        devices = resolve_devices(device)
+        devices = (device,) if how.on and device == "cuda" else resolve_devices(device)  # it need not be here
         plan = make_plan(config, devices[0], download=True)
         checked = check_plan(plan) if checked_by else None
     for note in [*spoken_notes(config), *dict.fromkeys(n for s in plan.settings for n in s.notes)]:
