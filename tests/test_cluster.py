@@ -153,7 +153,7 @@ def test_what_is_lost_goes_on_elsewhere(number: int, monkeypatch: pytest.MonkeyP
     heard = Heard()
     result = on_it(tmp_path / "ray", heard=heard)
     assert [note for note in heard.notes if "goes on" in note] == [
-        "a stack of 8 trials goes on elsewhere: its worker is gone (the node died)"
+        "a stack of 8 trials goes on elsewhere: its worker is gone (ActorError)"
     ]
     assert bytes_of(result) == bytes_of(run_of(tmp_path / "here", *THREE))
 
@@ -166,7 +166,7 @@ def test_a_stack_that_loses_every_worker_has_failed(monkeypatch: pytest.MonkeyPa
     joining(monkeypatch, StandIn(before))
     heard = Heard()
     result = on_it(tmp_path, heard=heard)
-    assert result.counts["failed"] == 24 and "its worker is gone (it crashed)" in result.failures[0]
+    assert result.counts["failed"] == 24 and "its worker is gone (ActorError)" in result.failures[0]
     assert sum("goes on elsewhere" in note for note in heard.notes) == 3 * 3
 
 

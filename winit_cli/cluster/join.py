@@ -95,7 +95,16 @@ def joined(text: str) -> Iterator[Any]:
         with contextlib.suppress(ValueError):  # not the main thread, where Ray leaves them alone too
             for number, handler in before.items():
                 signal.signal(number, handler)
+    _hush()
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _hush() -> None:
+    """Keep the logs of nodes that die, which Ray prints by the page, off the screen: the pool says what is lost."""
+    from ray._private import worker
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_, **__: None

@@ -93,6 +93,7 @@ class OnRay:
         ready: list[Any] = []
         while not ready:
             self._ask_if_asked()
+            self._move_those_that_wait()
             self._say_where()
             ready, _ = self.ray.wait(list(self._busy), num_returns=1, timeout=SIGNAL_SECONDS)
         remote, job = self._busy.pop(ready[0])
@@ -153,7 +154,8 @@ class OnRay:
         if "No module named" in str(error):
             return UsageError(f"winit is not installed on a node of the cluster: {str(error).strip().splitlines()[-1]}")
         lost = (known.RayActorError, known.WorkerCrashedError, known.ObjectLostError, known.NodeDiedError)
-        return JobLost(f"its worker is gone ({said})") if isinstance(error, lost) else JobError(said, False)
+        is_lost = isinstance(error, lost)
+        return JobLost(f"its worker is gone ({type(error).__name__})") if is_lost else JobError(said, False)
 
     def _ask_if_asked(self) -> None:
         """Pass on, once, that a signal has come."""
@@ -161,6 +163,16 @@ class OnRay:
             if job.timer.cadence.is_asked and not remote.was_asked:
                 remote.was_asked = True
                 remote.handle.ask.options(concurrency_group="aside").remote()
+
+    def _move_those_that_wait(self) -> None:
+        """Give a job whose station has found no place yet to one that has nothing to do, and keeps a place."""
+        for ref, (remote, job) in list(self._busy.items()):
+            if not self._idle:
+                return
+            if remote.ready is not None and not self.ray.wait([remote.ready], timeout=0)[0]:
+                del self._busy[ref]
+                self._end([remote])
+                self.start(job)
 
     def _say_where(self) -> None:
         stacks, nodes = len(self._busy) + len(self._paused), len(self._rooms)
