@@ -34,12 +34,12 @@ class RemoteStation:
         self.fault: WinitError | None = None
         datasets = [filled(data, mine) for data, mine in zip(bare, arrays, strict=True)]
         try:
-            stack = ExitStack()
-            plan = stack.enter_context(unpacked(setup.packed, datasets, device))
+            self.stack = ExitStack()  # kept, or the code would be unloaded with it
+            plan = self.stack.enter_context(unpacked(setup.packed, datasets, device))
             if any(setting.is_foreign for setting in plan.settings):  # which may write into what it is given
                 own = {data.fingerprint: owned(data) for data in datasets}
                 plan = Plan(plan.config, tuple(replace(s, dataset=own[s.dataset.fingerprint]) for s in plan.settings))
-            stack.enter_context(replayed(plan, setup))
+            self.stack.enter_context(replayed(plan, setup))
             self.station = Station(plan, setup)
         except WinitError as error:
             self.fault = UsageError(f"{socket.gethostname()}: {error}")
