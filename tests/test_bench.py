@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from winit_cli.plots import encode
 from winit_cli.plots.trial_cost import figure
 
 TINY = Case("tiny", "mlp", {"width": 4, "depth": 1}, batch_size=16)
-PACE = Pace(short_steps=1, least=0.4, target=0.8, budget=4.0, train_size=64)
+PACE = Pace(short_steps=1, least=0.4, target=0.8, budget=4.0, train_size=64, most_serial=64)
 METHODS = ["script", "tuned", "serial", "stacked", "serial", "stacked", "auto", "auto"]
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=lambda case: case.name)
 
@@ -273,7 +274,24 @@ def test_an_interrupted_bench_says_so(
     monkeypatch.setattr(measure, "bench", interrupted)
     result = winit("bench", "--device", "cpu")
     assert result.exit_code == code
-    assert result.stderr == f"winit: {word}; what was measured is lost, and the same command begins anew\n"
+    assert result.stderr == f"winit: {word}; no case was measured, and the same command begins anew\n"
+
+
+def test_an_interrupted_bench_keeps_the_cases_that_it_measured(
+    monkeypatch: pytest.MonkeyPatch, tiny: None, tmp_path: Path
+) -> None:
+    whole = measure.bench
+
+    def interrupted(cases: Sequence[Case], *more: Any) -> Iterator[dict[str, Any]]:
+        yield from whole(cases, *more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(measure, "bench", interrupted)
+    command = ("bench", "--device", "cpu", "--trials", "1", "--repeats", "1", "--output", str(tmp_path))
+    result = winit(*command)
+    assert result.exit_code == 130
+    assert "winit: interrupted; only tiny measured\n" in result.stderr
+    assert [case["case"] for case in json.loads((tmp_path / "cpu.json").read_text())["cases"]] == ["tiny"]
 
 
 def test_names_and_numbers_come_in_order_and_once() -> None:

@@ -182,12 +182,12 @@ def test_weights_that_come_out_otherwise_here_are_named(good: Result, tmp_path: 
 @pytest.mark.parametrize("engine", ["serial", "stacked"])
 def test_a_checkpoint_that_was_changed_is_not_gone_on_from(engine: str, tmp_path: Path) -> None:
     """Nor are those of its neighbours in a stack, which start over with it."""
-    from test_resume import Stop, _break
+    from test_resume import Stop, break_off
 
     settings = (*SETTINGS, "checkpoint_seconds=1e-9", f"engine={engine}")
     wanted = bytes_of(run_of(tmp_path / "whole", *settings))
     with pytest.MonkeyPatch.context() as patch:
-        _break(patch, "kaiming_normal/0.1/0", Stop(), after=3)
+        break_off(patch, "kaiming_normal/0.1/0", Stop(), after=3)
         with pytest.raises(Stop):
             run_of(tmp_path / "r", *settings)
     (directory,) = (tmp_path / "r").iterdir()

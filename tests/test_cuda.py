@@ -16,7 +16,7 @@ from test_resume import Stop, break_off
 
 from winit_cli.config import override, parse, resolve
 from winit_cli.engine.numerics import replayable
-from winit_cli.engine.replay import EAGER
+from winit_cli.engine.replay import EAGER, Replay
 from winit_cli.engine.stack import Stack
 from winit_cli.plan import Plan, make_plan
 from winit_cli.runner import How, Result, run_plan
@@ -107,6 +107,24 @@ def test_the_step_of_a_stack_is_captured(model: str) -> None:
         stack.measure(step)
         stack.update(step)
     assert stack.is_captured
+
+
+@needs_gpu
+def test_work_that_cannot_be_captured_runs_each_time() -> None:
+    total = torch.zeros((), device="cuda")
+
+    def add() -> None:
+        total.add_(1)
+
+    def wait_and_add() -> None:
+        total.add_(1 + 0 * total.item())
+
+    waits, adds = Replay("cuda"), Replay("cuda")
+    for _ in range(EAGER + 3):
+        waits(wait_and_add)
+        adds(add)
+    assert (waits.is_captured, adds.is_captured) == (False, True)
+    assert total.item() == 2 * (EAGER + 3)
 
 
 @needs_gpu

@@ -14,7 +14,7 @@ from zoo import DRIVEN
 
 from winit_cli.api.init import init
 from winit_cli.engine.initial import initialized
-from winit_cli.errors import UsageError
+from winit_cli.errors import ConfigError, UsageError
 from winit_cli.models import MODELS, Task, construct
 from winit_cli.rng import generator
 
@@ -181,11 +181,12 @@ def test_a_trial_whose_data_is_of_no_use_says_so_and_goes_on(tmp_path: Path) -> 
     assert warning.startswith("lsuv cannot scale layers.0.weight to unit variance")
 
 
-def test_a_refusal_names_its_label() -> None:
+def test_what_a_scheme_cannot_work_with_is_told_with_its_labels_before_anything_trains() -> None:
     data = "data={name: recall, lag: 4, symbols: 3, train_size: 40, test_size: 20}"
-    plan = plan_of("schemes=[{scheme: autoinit, label: mine}]", "model={name: transformer, width: 8, heads: 2}", data)
-    with pytest.raises(UsageError, match=r"^label mine: autoinit cannot follow"):
-        initialized(plan.trials[0])
+    own = "{label: own, rules: [{layers: head, scheme: zeros}], others: autoinit}"
+    entries = f"schemes=[lsuv, {{scheme: autoinit, label: mine}}, {own}]"
+    with pytest.raises(ConfigError, match=r"label mine, own: autoinit cannot follow the signal through scaled_dot"):
+        plan_of(entries, "model={name: transformer, width: 8, heads: 2}", data)
 
 
 def test_a_rule_has_it_look_at_its_own_layers_alone() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from commands import winit
 from small import Heard, bytes_of, plan_of, run_of
-from test_resume import ENGINES, THIRD, TWO, Stop, _break
+from test_resume import ENGINES, THIRD, TWO, Stop, break_off
 
 from winit_cli import stopping
 from winit_cli.errors import StorageError, UsageError
@@ -34,7 +34,7 @@ def settings_of(engine: str) -> tuple[str, ...]:
 def interrupted(results: Path, engine: str) -> Path:
     """A run whose third trial, or second stack, stopped in the middle."""
     with pytest.MonkeyPatch.context() as patch:
-        _break(patch, THIRD, Stop(), after=3)
+        break_off(patch, THIRD, Stop(), after=3)
         with pytest.raises(Stop):
             run_of(results, *settings_of(engine))
     (directory,) = results.iterdir()
@@ -108,7 +108,7 @@ def test_fail_fast_stops_at_the_first_failing_trial(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        _break(patch, "zeros@width=6/0.1/0", RuntimeError("no luck"))
+        break_off(patch, "zeros@width=6/0.1/0", RuntimeError("no luck"))
         heard = Heard()
         result = run_plan(plan_of(*settings_of(engine)), tmp_path, heard, How(fail_fast=True))
     ended = {"serial": {"ok": 1, "failed": 1}, "stacked": {"ok": 0, "failed": 2}}  # the trials of a stack fail together

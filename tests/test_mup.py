@@ -10,7 +10,7 @@ import pytest
 import torch
 from small import bytes_of, plan_of, run_of
 from test_parity import DOUBLE, TRAINED, check_parity, double, in_double
-from test_resume import ENGINES, Stop, _break
+from test_resume import ENGINES, Stop, break_off
 from torch import nn
 from torch.nn import functional as F
 from zoo import use_of
@@ -143,7 +143,7 @@ def test_it_goes_on_from_a_checkpoint(engine: str, tmp_path: Path, monkeypatch: 
     settings = (MUP, TRAINED["adam"], "seeds=1", f"engine={engine}", "checkpoint_seconds=1e-9")
     wanted = bytes_of(run_of(tmp_path / "whole", *settings))
     with monkeypatch.context() as patch:
-        _break(patch, "kaiming_normal/0.01/0", Stop(), 2)
+        break_off(patch, "kaiming_normal/0.01/0", Stop(), 2)
         with pytest.raises(Stop):
             run_of(tmp_path / "broken", *settings)
     assert bytes_of(run_of(tmp_path / "broken", *settings)) == wanted

@@ -15,6 +15,7 @@ from small import bytes_of, plan_of, rows, run_of
 from winit_cli.data.dataset import Part
 from winit_cli.engine.records import Chunk, Finished, Started
 from winit_cli.engine.serial import train_trial
+from winit_cli.engine.stack import Stack
 from winit_cli.engine.stacked import train_stack
 from winit_cli.engine.stacks import divide
 from winit_cli.plan import Plan, Trial
@@ -215,3 +216,15 @@ def test_trials_are_divided_evenly_within_the_budget(workers: int) -> None:
         for stack in stacks:
             rates = [trials[position].lr for position in stack]
             assert rates == sorted(rates)
+
+
+@pytest.mark.parametrize("model", ["lstm", "gru", "rnn"])
+def test_what_recurrent_layers_keep_from_step_to_step_has_no_past(model: str) -> None:
+    """Or else each step would hold on to all those before it."""
+    plan = plan_of("engine=stacked", f"model={{name: {model}, hidden: 6, layers: 2}}", RECALL)
+    stack = Stack(plan.trials, plan.settings[0].dataset, batched=True)
+    for step in range(1, 3):
+        stack.measure(step)
+        stack.update(step)
+    kept = [memory for layer in stack.model.modules() for memory in getattr(layer, "_kept", {}).values()]
+    assert len(kept) == 2 and not any(memory.rows.requires_grad for memory in kept)

@@ -17,6 +17,7 @@ from winit_cli.data import DATASETS
 from winit_cli.data.checked import checked
 from winit_cli.data.dataset import Dataset
 from winit_cli.errors import ConfigError, DataError, Fault, MissingDataError, UsageError
+from winit_cli.fitted import try_fit
 from winit_cli.foreign import blaming
 from winit_cli.losses import default_loss
 from winit_cli.rng import forked
@@ -207,10 +208,13 @@ def _recipe_faults(setting: Setting, parameters: list[Slot]) -> Iterator[tuple[P
     for index, entry in enumerate(setting.experiment.schemes):
         try:
             rates_of(assign(parameters, entry.recipe), setting.train.optimizer)
+            try_fit(setting, entry)
         except ConfigError as error:
             for fault in error.faults:
                 first_line = fault.message.partition("\n")[0]  # rules to paste below it differ by the entry's scheme
                 labels.setdefault(first_line, []).append((index, entry.label, fault.message))
+        except UsageError as error:
+            labels.setdefault(str(error), []).append((index, entry.label, str(error)))
     for found in labels.values():
         index, _, message = found[0]
         yield ("schemes", index), f"label {', '.join(label for _, label, _ in found)}: {message}"

@@ -57,7 +57,7 @@ def plan_of(case: Case, trials: int, engine: str, device: str, train_size: int, 
         "schemes": ["pytorch_default"],
         "train": {"optimizer": "sgd", "lr": LR, "batch_size": case.batch_size, "steps": steps},
         "seeds": trials,
-        "measure": {"every": EVERY, "test_every": steps},
+        "measure": {"every": EVERY, "test_every": steps, "probe": 0},
         "engine": engine,
     }
     return make_plan(resolve(Document(config, "winit bench")), device)

@@ -29,18 +29,19 @@ Say = Callable[[str], None]
 
 def bench(
     cases: Sequence[Case], trials: Sequence[int], device: str, repeats: int | None, say: Say = lambda text: None
-) -> dict[str, Any]:
+) -> Iterator[dict[str, Any]]:
     """Measure cases with these numbers of trials, as often as ``repeats`` or what the pace allows, and say how it goes.
 
-    Returns:
-        ``environment``, ``workload``, ``machine``, a fact sheet per case, and ``rows`` with all timings in seconds.
+    Yields, after each case, what is measured by then: ``environment``, ``workload``, ``machine``, a fact sheet per
+    case, and ``rows`` with all timings in seconds.
     """
     pace, load = PACES[kind_of(device)], os.getloadavg()[0]
     if load > BUSY:
         say(f"the machine is busy (load {load:.1f}), so the numbers will be off")
     loops = _loops(say)
     flops, bytes_ = matmul_flops(device), bandwidth(device)
-    sheets, rows = [], []
+    sheets: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for number, case in enumerate(cases, 1):
         points = list(_points(case, trials, device, pace, loops))
         _measure(points, pace, repeats, partial(_say_of, say, f"[{number}/{len(cases)}] {case.name}"))
@@ -48,19 +49,20 @@ def bench(
         rows += rows_of(case, points, {count: plan.engine for count, plan in plans.items()})
         drawing = drawing_costs(case, plans[trials[0]].trials[0], device)
         sheets.append(_sheet(case) | drawing | determinism_costs(case, trials[-1], device, pace.train_size))
-    flops += matmul_flops(device)  # at the end too: a machine may have slowed down
-    return {
-        "environment": environment(device),
-        "workload": {"scheme": "pytorch_default", "optimizer": "sgd", "lr": LR, "measure_every": EVERY, **asdict(pace)},
-        "machine": {
-            "matmul_flops_per_second": max(flops),
-            "bytes_per_second": max(bytes_),
-            "load_before": load,
-            "repeats": {"matmul_flops_per_second": flops, "bytes_per_second": bytes_},
-        },
-        "cases": sheets,
-        "rows": rows,
-    }
+        flops += matmul_flops(device)  # again: a machine may slow down
+        yield {
+            "environment": environment(device),
+            "workload": {"scheme": "pytorch_default", "optimizer": "sgd", "lr": LR, "measure_every": EVERY}
+            | asdict(pace),
+            "machine": {
+                "matmul_flops_per_second": max(flops),
+                "bytes_per_second": max(bytes_),
+                "load_before": load,
+                "repeats": {"matmul_flops_per_second": flops, "bytes_per_second": bytes_},
+            },
+            "cases": [*sheets],
+            "rows": [*rows],
+        }
 
 
 def _loops(say: Say) -> dict[str, type[Script] | type[Tuned]]:
@@ -83,7 +85,7 @@ def _points(
         loop.seconds(WARM_UP)
         yield Point(name, 1, once, EVERY)
     for count in trials:
-        for engine in ENGINES:
+        for engine in ENGINES if count <= pace.most_serial else ("stacked",):
             yield Point(engine, count, partial(time_engine, case, count, engine, device, pace), EVERY)
 
 

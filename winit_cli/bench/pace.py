@@ -15,7 +15,7 @@ class Pace:
     """Times in seconds. ``short_steps`` of a short run; a long one must take ``least`` more, and half as much as the
     short one, or else is run again with more steps, meant to take ``target``. Unless a number of repeats is asked for,
     what has taken ``budget`` is not repeated. ``train_size`` images to train on: few, since every trial ends with the
-    loss over all of them.
+    loss over all of them. More than ``most_serial`` trials one after another are not timed: each costs the same.
     """
 
     short_steps: int
@@ -23,11 +23,12 @@ class Pace:
     target: float
     budget: float
     train_size: int
+    most_serial: int
     repeats: int = 3
 
 
 # a graph is captured in the first steps on a GPU, and evaluation is cheap there
-PACES = {"cpu": Pace(1, 0.3, 0.6, 3.0, 640), "cuda": Pace(10, 0.2, 0.4, 4.0, 4000)}
+PACES = {"cpu": Pace(1, 0.3, 0.6, 3.0, 640, 64), "cuda": Pace(10, 0.2, 0.4, 4.0, 4000, 8)}
 
 
 def likely_steps(seconds: float, pace: Pace) -> int:

@@ -14,7 +14,7 @@ from winit_cli.cli.terminal import Terminal
 from winit_cli.errors import StorageError, Terminated, UsageError, brief
 
 MOST_TRIALS, MOST_REPEATS = 4096, 1000
-NOTHING_KEPT = "what was measured is lost, and the same command begins anew"
+NOTHING_KEPT = "no case was measured, and the same command begins anew"
 
 
 @guarded
@@ -43,18 +43,29 @@ def bench(
     device = resolve_device(device)
     if output is not None:
         _try_out(output)
+    found: dict[str, Any] | None = None
+    code = 0
     try:
-        found = measure(wanted, counts, device, repeats, terminal.note)
+        for by_now in measure(wanted, counts, device, repeats, terminal.note):
+            found = by_now
     except KeyboardInterrupt:
-        terminal.warn(f"winit: interrupted; {NOTHING_KEPT}")
-        raise SystemExit(130) from None
+        code = _ended(terminal, "interrupted", 130, found)
     except Terminated as error:
-        terminal.warn(f"winit: terminated; {NOTHING_KEPT}")
-        raise SystemExit(error.code) from None
-    speeds.show(terminal, found)
-    terminal.document(found)
-    if output is not None:
-        _write(found, output, terminal)
+        code = _ended(terminal, "terminated", int(error.code or 0), found)
+    if found is not None:
+        speeds.show(terminal, found)
+        terminal.document(found)
+        if output is not None:
+            _write(found, output, terminal)
+    if code:
+        raise SystemExit(code)
+
+
+def _ended(terminal: Terminal, how: str, code: int, found: dict[str, Any] | None) -> int:
+    """Say what an interrupted bench keeps."""
+    kept = f"only {', '.join(sheet['case'] for sheet in found['cases'])} measured" if found else NOTHING_KEPT
+    terminal.warn(f"winit: {how}; {kept}")
+    return code
 
 
 def numbers_of(text: str) -> list[int]:

@@ -13,13 +13,14 @@ EAGER = 2  # times that work runs by itself: the first may set up memory, librar
 
 
 class Replay:
-    """Calls ``work``, which reads and writes the same memory each time and takes no decision by what is in it.
+    """Calls the same work again and again, which reads and writes the same memory each time and takes no decision by
+    what is in it.
 
     On a processor, and where a GPU refuses to capture it, it is called each time; ``is_captured`` says which.
     """
 
-    def __init__(self, work: Callable[[], None], device: str) -> None:
-        self._work, self._device = work, torch.device(device)
+    def __init__(self, device: str) -> None:
+        self._device = torch.device(device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._left = EAGER if self._device.type == "cuda" else -1
 
@@ -28,24 +29,24 @@ class Replay:
         """Whether the next call replays a graph."""
         return self._graph is not None
 
-    def __call__(self) -> None:
+    def __call__(self, work: Callable[[], None]) -> None:
         if self._left == 0:
-            self._capture()
+            self._graph = self._captured(work)
         self._left -= 1
         if self._graph is None:
-            self._work()
+            work()
         else:
             self._graph.replay()
 
-    def _capture(self) -> None:
-        """Record the work, which does not run meanwhile."""
+    def _captured(self, work: Callable[[], None]) -> torch.cuda.CUDAGraph | None:
+        """The graph of some work, which does not run meanwhile; ``None`` where an operation waits for the GPU."""
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.device(self._device), torch.cuda.graph(graph):
-                self._work()
+                work()
         except torch.OutOfMemoryError:
             raise
-        except RuntimeError:  # an operation that waits for the GPU, or allocates beside torch
+        except RuntimeError:
             torch.cuda.synchronize(self._device)
-            return
-        self._graph = graph
+            return None
+        return graph

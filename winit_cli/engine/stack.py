@@ -66,8 +66,8 @@ class Stack:
         assert setting.loss.stacked is not None
         self.loss = setting.loss.stacked
         self.accuracy = stacked_accuracy if setting.has_accuracy else _no_accuracies
-        self._differentiate = Replay(self._gradients, setting.device)
-        self._improve = Replay(self._updates, setting.device)
+        self._differentiate = Replay(setting.device)
+        self._improve = Replay(setting.device)
 
     @property
     def is_captured(self) -> bool:
@@ -86,7 +86,7 @@ class Stack:
                 tape.watch(step, [loss for loss, _ in self.finals.values()])
         self.index.copy_(next(self.batches))
         self.at.fill_(step)
-        self._differentiate()
+        self._differentiate(self._gradients)
         if step == 0:
             self.before = self.losses
         if tape.measures(step):
@@ -96,7 +96,7 @@ class Stack:
     def update(self, step: int) -> None:
         """One update with the gradients that were measured last."""
         self.optimizer.set_rates(step)
-        self._improve()
+        self._improve(self._updates)
 
     def _gradients(self) -> None:
         """Losses and gradients of the batch with the numbers in ``index``, at the step in ``at``."""

@@ -59,13 +59,15 @@ def bytes_of(setting: Setting, model: nn.Module) -> int:
     Two examples go through a small model in memory that nothing has written to, which it leaves the meta device for:
     there torch imports its compiler first.
     """
-    outputs = 0
+    outputs, is_cpu = 0, torch.device(setting.device).type == "cpu"
 
     def count(module: nn.Module, _: object, out: Tensor | tuple[Tensor, object]) -> None:
         nonlocal outputs
         first = out[0] if isinstance(out, tuple) else out
         gates = {"LSTM": 8, "GRU": 6}.get(type(module).__name__, 2)
         outputs += first.numel() * (gates if isinstance(module, nn.RNNBase) else 1)
+        if isinstance(module, nn.Conv2d) and not is_cpu:  # the windows that meet the weights, and their gradients
+            outputs += 2 * first.numel() // module.out_channels * module.weight[0].numel() // KEPT
 
     for module in model.modules():
         if not [*module.children()]:
