@@ -147,7 +147,7 @@ def test_a_driver_that_ends_is_resumed_by_the_same_command(
     driver = cluster.driver(*arguments)
     said = read(driver, "20 %", lambda: driver.send_signal(number))
     assert driver.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number), said
-    again = cluster.driver(*arguments)
+    again = cluster.driver(*(arguments[:-2] if number == signal.SIGINT else arguments))  # or here, without --on
     said = read(again, "trials to train", lambda: None)
     assert again.returncode == 0, said
     assert tables_of(tmp_path / "r") == here
