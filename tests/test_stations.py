@@ -99,6 +99,7 @@ DEVICES = How(devices=("cuda:0", "cuda:1", "cuda:2"))
 @pytest.fixture
 def like_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a run asks of GPUs that are not there."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda device: f"model {'AB'[str(device) == 'cuda:2']}")
 
 
