@@ -12,10 +12,10 @@ from pandas import DataFrame
 from scipy import stats as scipy_stats
 
 from winit_cli.claims.check import Known, check
-from winit_cli.claims.claim import Claim
+from winit_cli.claims.claim import Claim, Portion
 from winit_cli.claims.decide import COLUMNS, decide, needed_steps
 from winit_cli.claims.entry import Entry, Given
-from winit_cli.claims.reach import seeds_for_claims, smallest_claim_p
+from winit_cli.claims.reach import seeds_for_claims, seeds_for_share, smallest_claim_p
 
 NAN, INF = math.nan, math.inf
 DRAWS = np.random.default_rng(11)
@@ -238,6 +238,31 @@ def test_an_outcome_is_scipys_binomial_test(hits: int) -> None:
     assert row["verdict"] == {0: "refuted", 9: "supported", 10: "supported"}.get(hits, "undecided")
 
 
+@pytest.mark.parametrize("hits", [0, 4, 12, 19, 20])
+def test_a_share_of_seeds_is_scipys_binomial_test(hits: int) -> None:
+    values = [0.5] * hits + [1.5] * (20 - hits)
+    at_least, at_most = (decided(f"share(a < 1) {bound}", a=values) for bound in ("> 0.3", "< 0.3"))
+    for row, side in ((at_least, "greater"), (at_most, "less")):
+        share = scipy_stats.binomtest(hits, 20, 0.3, alternative=side)
+        assert (row["n"], row["effect"], row["p"]) == (20, hits / 20, pytest.approx(share.pvalue))
+    wilson = scipy_stats.binomtest(hits, 20).proportion_ci(method="wilson")
+    assert (at_least["ci_low"], at_least["ci_high"]) == pytest.approx((wilson.low, wilson.high), abs=1e-12)
+    verdicts = {0: ("refuted", "supported"), 4: ("undecided",) * 2, 12: ("supported", "refuted")}
+    assert (at_least["verdict"], at_most["verdict"]) == verdicts.get(hits, ("supported", "refuted"))
+    both = decided("share(a < 1) in [0.3, 0.8]", a=values)
+    assert both["p"] == max(at_least["p"], scipy_stats.binomtest(hits, 20, 0.8, alternative="less").pvalue)
+    assert both["verdict"] == {0: "refuted", 12: "supported", 20: "refuted"}.get(hits, "undecided")
+
+
+def test_what_a_share_counts() -> None:
+    assert decided("share(a < b) > 0.5", a=[*TEN[:8], 3, 3], b=[2.0] * 10)["effect"] == 0.8
+    assert decided("share(a / b in [0.61, 0.89]) > 0.5", a=TEN, b=[2.0] * 10)["effect"] == 0.5
+    assert decided("share(a > 2) > 0.5", a=[NAN, NAN, *TEN[2:]])["effect"] == 0.2, "a diverged trial has the worst loss"
+    outcomes = trials("final_train_loss", {"a": TEN}).assign(outcome=["stuck"] * 9 + ["learned"])
+    (row,) = decide(claims("share(a stuck) < 0.99"), {"trials": outcomes}, {}).to_dict("records")
+    assert (row["effect"], row["p"]) == (0.9, pytest.approx(1 - 0.99**10))
+
+
 def test_holm_is_over_all_claims_on_either_side() -> None:
     table = trials("final_train_loss", {"a": [1.0] * 6, "b": [2.0] * 6, "c": [1.0, 1.0, 1.0, 1.0, 1.0, 9.0]})
     found = decide(claims("a < b", "b < 3", "c < 2", "b < a", metric="final_train_loss"), {"trials": table}, {})
@@ -286,6 +311,20 @@ def test_seeds_that_claims_take() -> None:
         seeds = seeds_for_claims(count)
         assert smallest_claim_p(seeds, count) < 0.05 <= smallest_claim_p(seeds - 1, count)
     assert smallest_claim_p(1, 9) == 1.0
+
+
+@pytest.mark.parametrize("bounds", ["> 0.9", "< 0.2", "> 0.3", "in [0.4, 0.6]", "in [0.9, 1]"])
+def test_seeds_that_a_share_takes(bounds: str) -> None:
+    """With so many some share is supported, with fewer none is."""
+    asked = claims(f"share(a < 1) {bounds}", metric="final_train_loss")
+    (statement,) = (one.statement for one in asked)
+    assert isinstance(statement, Portion)
+    needed = seeds_for_share(statement, 1)
+    for seeds, can in ((needed, True), (needed - 1, False)):
+        tables = [trials("final_train_loss", {"a": [0.5] * hits + [2.0] * (seeds - hits)}) for hits in range(seeds + 1)]
+        verdicts = {decide(asked, {"trials": table}, {})["verdict"][0] for table in tables}
+        assert ("supported" in verdicts) is can
+    assert seeds_for_share(statement, 20) > needed
 
 
 @pytest.mark.parametrize("expect", ["a < b", "a > 0", "a in [0, 100]", "a - b > 0"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from winit_cli.claims.check import Known, check, stored_claims
-from winit_cli.claims.claim import Claim, Comparison, Share, Term, Value, Within
+from winit_cli.claims.claim import Claim, Comparison, Portion, Share, Term, Value, Within
 from winit_cli.claims.entry import Entry, Given
 from winit_cli.claims.fits import Measured, unmeasured
 from winit_cli.claims.grammar import parse
@@ -87,6 +88,21 @@ def test_an_outcome(outcome: str, word: str) -> None:
     found = claim(f"xavier gain relu {word}{outcome}")
     assert found.statement == Share(term("xavier gain relu", "outcome"), outcome)
     assert found.metric == "outcome"
+
+
+def test_a_share_of_seeds() -> None:
+    less = Comparison(value(term("zeros")), "<", 2.0)
+    assert claim("share(zeros loss_area < 2) > 0.9").statement == Portion(less, 0.9, None)
+    assert claim("share (zeros loss_area<2) < .5").statement == Portion(less, None, 0.5)
+    assert claim("share(zeros < 2) in [0, 0.5]", metric="loss_area").statement == Portion(less, None, 0.5)
+    within = Within(value(term("zeros"), term("normal"), operator="/"), 1.0, 2.0)
+    assert claim("share(zeros loss_area / normal in [1, 2]) in [0.1, 1]").statement == Portion(within, 0.1, None)
+    assert claim("share(zeros loss_area / normal in [1, 2]) in [.1, .2]").statement == Portion(within, 0.1, 0.2)
+    stuck = Portion(Share(term("zeros", "outcome"), "stuck"), 0.9, None)
+    assert claim("share(zeros is stuck) > 0.9").statement == claim("share( zeros stuck )>0.9").statement == stuck
+    both = claim("share(zeros < normal) > 0.9", metric="loss_area").statement
+    assert both == Portion(Comparison(value(term("zeros")), "<", value(term("normal"))), 0.9, None)
+    assert claim("share < 2", Known(["share"], (0.05,)), metric="loss_area").terms[0].label == "share"
 
 
 @pytest.mark.parametrize("label", [*(label for label in LABELS if label != "0.5"), *(f"'{label}'" for label in LABELS)])
@@ -180,6 +196,15 @@ WRONG = {
     "zeros loss_area < zeros loss_area": "compares a value with itself; compare two that may differ",
     "zeros loss_area / zeros < 2": "compares a value with itself",
     "zeros stuck[step=3]": "at character 13: an outcome has no key 'step'; known: lr",
+    "share(zeros stuck)": "at character 19: expected < or >, or in [low, high], got the end",
+    "share(zeros stuck > 0.5": "at character 19: expected ) after what is said of each seed, got '> 0.5'",
+    "share(zeros stuck) > 90": "at character 22: a share lies between 0 and 1, got 90",
+    "share(zeros stuck) in [0.5, 2]": "at character 29: a share lies between 0 and 1, got 2",
+    "share(zeros stuck) in [0.5, 0.2]": "at character 24: an interval begins with its lower end, got [0.5, 0.2]",
+    "share(zeros stuck) in [0, 1]": "at character 23: every share lies in [0, 1]; narrow the interval",
+    "share(zeros stuck) > zeros": "at character 22: expected a number, got 'zeros'",
+    "share(share(zeros stuck) > 0.5) > 0.5": "at character 7: a share is of seeds at which something holds, not of",
+    "share(zeros loss_area < zeros loss_area) > 0.5": "compares a value with itself",
     "zeros" + " " * 1000: "at character 1001: expected a statement of at most 1,000 characters",
 }
 
@@ -230,6 +255,7 @@ MEASURED = Measured(
     test_every=50,
     has_val=False,
     has_accuracy=False,
+    has_widths=True,
 )
 UNMEASURED = {
     "zeros grad_norm[param=layers.0.wieght] < 1": "the model has no parameter layers.0.wieght with a gradient; "
@@ -239,6 +265,7 @@ UNMEASURED = {
     "zeros train_loss[step=104] < 1": "step 104 comes after the last, which is 103",
     "zeros train_loss[step=102] < 1": "step 102 is not measured, but 100 and 103 are",
     "zeros test_loss[step=5] < 1": "step 5 is not measured, but 0 and 50 are; change it or measure.test_every (50)",
+    "zeros width_slope[layer=head,step=9] < 1": "width_slope is measured after 1 to 5 steps, not after 9",
     "zeros val_loss[step=0] < 1": "val_loss needs a validation part; set data.val_size",
     "zeros final_test_accuracy < 1": "there is no accuracy here, only for classification; write final_test_loss",
 }
@@ -264,6 +291,13 @@ def test_what_a_plan_measures() -> None:
     assert len(list(unmeasured([claim(both)], ["zeros", "normal"], MEASURED))) == 2, "each fault once"
 
 
+def test_slopes_over_widths_need_widths() -> None:
+    asked = claim("zeros width_slope[layer=head] < 1")
+    assert list(unmeasured([asked], ["zeros"], MEASURED)) == []
+    ((_, found),) = unmeasured([asked], ["zeros"], replace(MEASURED, has_widths=False))
+    assert "width_slope needs networks of several widths; set measure.widths: [64, 128, 256, 512]" in found
+
+
 def test_the_claims_of_a_stored_run() -> None:
     config = {
         "train": {"lr": [0.05]},
@@ -275,6 +309,8 @@ def test_the_claims_of_a_stored_run() -> None:
 
 PIECES = [
     *LABELS,
+    "share(",
+    ")",
     *METRICS,
     *OUTCOMES,
     "in",

@@ -36,6 +36,21 @@ def test_claims_are_decided_by_the_run_and_anew_without_training(tmp_path: Path)
     assert rows(run_of(tmp_path, *TWO), "claims") == []
 
 
+def test_a_claim_about_slopes_over_widths(tmp_path: Path) -> None:
+    slope = "kaiming_normal width_slope[layer=head, step=3] in [-5, 5]"
+    plain = run_of(tmp_path, "seeds=6")
+    claimed = run_of(tmp_path, "seeds=6", "measure.widths=[4, 8]", f'claims=["{slope}"]')
+    assert claimed.directory == plain.directory, "nothing is trained again, and the probe is made anew"
+    probed = [row for row in rows(claimed, "probe") if row["metric"] == "width_slope_3" and row["layer"] == "head"]
+    assert [row["seed"] for row in probed] == list("012345")
+    (found,) = rows(claimed, "claims")
+    assert (found["metric"], found["n"], found["verdict"]) == ("width_slope[layer=head,step=3]", "6", "supported")
+    assert float(found["effect"]) == pytest.approx(sum(float(row["value"]) for row in probed) / 6)
+    config = SMALL | {"model": "cnn", "data": "digits", "measure": {"widths": [4, 8]}}
+    refused = winit("check", write(tmp_path / "c.yaml", **config))
+    assert refused.exit_code == 2 and "model cnn has no option for its width" in " ".join(refused.stderr.split())
+
+
 @pytest.mark.parametrize("command", ["run", "compare"])
 def test_strict_claims_exit_with_three(command: str, tmp_path: Path) -> None:
     config = SMALL | {"schemes": ["kaiming_normal", "zeros"], "seeds": 6, "claims": [HOLDS]}

@@ -16,7 +16,7 @@ from winit_cli import __version__
 
 COMMANDS = [
     *("run", "compare", "report", "explain", "theory", "check", "list"),
-    *("bench", "init", "schema", "data", "data download"),
+    *("bench", "diff", "export", "init", "probe", "schema", "verify", "data", "data download"),
 ]
 ESCAPE = "\x1b"
 

@@ -15,7 +15,7 @@ from commands import winit, winit_json
 from small import Heard, bytes_of, run_of
 
 from winit_cli.errors import StorageError
-from winit_cli.export.tables import STATISTICS
+from winit_cli.findings.tables import FILES
 from winit_cli.runner import Result
 from winit_cli.store.frames import RunFrames, read_run
 from winit_cli.store.reading import FILE
@@ -140,7 +140,9 @@ def test_a_config_that_was_changed_in_the_store(good: Result, tmp_path: Path) ->
         with pytest.raises(StorageError, match="config and environment are not what was recorded"):
             refused(copied)
     saved = winit_json_failing("export", copied, "--to", "csv", tmp_path / "saved")
-    assert saved["left_out"] == [f"{', '.join(STATISTICS)}: the config and environment are not what was recorded"]
+    assert saved["left_out"] == [
+        f"{', '.join(f'{name}.csv' for name in FILES)}: the config and environment are not what was recorded"
+    ]
     assert (tmp_path / "saved" / "curves.csv").read_bytes() == (good.directory / "curves.csv").read_bytes()
 
 

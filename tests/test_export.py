@@ -213,7 +213,7 @@ def test_a_mistake_is_refused(there: Path, arguments: tuple[str, ...], message: 
 
 def test_a_run_or_format_that_does_not_exist(there: Path) -> None:
     assert "no run 'two'" in refused("export", "two", "--to", "csv")
-    assert winit("export", "one", "--to", "parquet").exit_code == 2
+    assert winit("export", "one", "--to", "hdf5").exit_code == 2
     assert winit("export", "one").exit_code == 2
 
 

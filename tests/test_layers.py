@@ -89,7 +89,8 @@ PARTS_WITHOUT_TORCH = (
     ),
     *("bench.cases", "bench.timing", "bench.pace", "bench.document"),
 )
-BELOW["gallery"] = BELOW["atlas"] = {*BELOW, "api", "cli"}
+BELOW["gallery"] = {*BELOW, "api", "cli"}
+BELOW["atlas"] = {*BELOW["gallery"], "gallery"}
 BELOW["cli"] = set(BELOW) - {"gallery", "atlas"}
 BELOW["api"] = set(BELOW) - {"gallery", "atlas"}
 

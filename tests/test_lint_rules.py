@@ -246,6 +246,14 @@ def test_seeds_count_for_comparisons_and_claims() -> None:
     assert "no claim can be decided with less than 6 seeds" in found("few-seeds", "seeds=5", claims)[0].reason
 
 
+def test_seeds_count_for_shares() -> None:
+    claims = "claims=[share(kaiming_normal stuck) > 0.9, share(kaiming_normal learned) > 0.4]"
+    (one,) = found("few-seeds", "seeds=10", claims)
+    assert one.reason == "with 10 seeds no share, however clear, supports share(kaiming_normal stuck) > 0.9"
+    assert one.cure == "seeds: 36, or more, or wider bounds" and 2 * 0.9**36 < 0.05 < 2 * 0.9**35
+    assert found("few-seeds", "seeds=36", claims) == []
+
+
 def test_learning_rates_are_shared_only_by_weights_of_one_size() -> None:
     apart = "schemes=[{scheme: normal, label: small, std: 0.001}, {scheme: normal, label: wide, std: 0.5}, zeros]"
     (one,) = found("shared-lr", apart)

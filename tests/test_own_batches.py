@@ -43,7 +43,11 @@ WRONG: dict[str, tuple[Any, Any, str]] = {
         r"\(8, 4\) and targets of shape \(5,\), expected .* one for each of 8 inputs",
     ),
     "one target": ((X, torch.tensor(3)), None, r"targets of shape \(\), expected targets"),
-    "loss as a number": (X, 3, "loss is 3, expected a function of outputs and targets, or one of cross_entropy, mse"),
+    "loss as a number": (
+        X,
+        3,
+        "loss is 3, expected a function of outputs and targets, or one of cross_entropy, binary_cross_entropy, mse",
+    ),
     "loss as a class": ((X, Y), nn.CrossEntropyLoss, "loss is <class .*, expected a function of outputs and targets"),
     "loss without targets": (X, "msee", "unknown loss 'msee'; did you mean 'mse'?"),
     "loss without a batch": (None, "msee", "unknown loss 'msee'"),

@@ -16,6 +16,7 @@ from winit_cli.plan import Trial
 from winit_cli.probe import coordinate
 from winit_cli.probe.coordinate import COORDINATE_COLUMNS, STEPS, check_spot
 from winit_cli.probe.grid import Grid, spots
+from winit_cli.probe.trials import probe_plan
 from winit_cli.stats import width_slopes
 
 SMALL_STEPS = ("model={name: mlp, depth: 2, bias: false, activation: linear}", "train.lr=1e-6", "train.batch_size=16")
@@ -61,6 +62,20 @@ def test_mup_moves_all_layers_alike_at_every_width() -> None:
         found = width_slopes(rows(*settings, widths=(128, 512, 2048), seeds=2))
         last = {row.layer: row.slope for row in found[found["step"] == STEPS].itertuples()}
         assert last == {layer: pytest.approx(0, abs=0.15) for layer in ("layers.0", "layers.1", "head")}, optimizer
+
+
+def test_the_slopes_of_one_seed_are_among_what_is_probed() -> None:
+    """With ``measure.widths``; they are those of the networks of the coordinate check."""
+    settings = ("schemes=[lecun_normal]", *SMALL_STEPS, "seeds=2")
+    probed = probe_plan(plan_of(*settings, "measure.widths=[8, 16, 32]")).measured["lecun_normal"]
+    check = rows(*settings, widths=(8, 16, 32), seeds=2)
+    for seed, found in probed.items():
+        slopes = width_slopes(check[check["seed"] == seed])
+        for row in slopes[slopes["step"] > 0].itertuples():
+            assert found.value(row.depth, f"width_slope_{row.step}") == row.slope
+    assert not any(
+        "width_slope" in row.metric for row in probe_plan(plan_of(*settings)).measured["lecun_normal"][0].rows
+    )
 
 
 def test_it_trains_as_the_engine_does(monkeypatch: pytest.MonkeyPatch) -> None:

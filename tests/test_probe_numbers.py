@@ -17,7 +17,7 @@ from winit_cli.models.row import activation_function
 from winit_cli.probe import signal
 from winit_cli.probe.jacobian import spectrum
 from winit_cli.probe.measure import measure
-from winit_cli.probe.measured import METRICS, Measured
+from winit_cli.probe.measured import METRICS, WIDTH_SLOPE, Measured
 from winit_cli.probe.trials import Probed, probe_plan
 from winit_cli.probe.units import distinct_units, gradient_rank, unit_rows
 from winit_cli.schemes.quotient import gradient_quotient
@@ -73,7 +73,7 @@ def test_rows_are_in_order_and_all_metrics_occur(wide: Probed) -> None:
     keys = [(wide.labels.index(row[0]), row[1], row[3], METRICS.index(row[4])) for row in rows]
     assert keys == sorted(keys)
     of_time = {metric for metric in METRICS if "gate" in metric or "lag" in metric or "memory" in metric}
-    assert {row[4] for row in rows} == set(METRICS) - {"saturated_fraction"} - of_time
+    assert {row[4] for row in rows} == set(METRICS) - {"saturated_fraction", WIDTH_SLOPE} - of_time
     first = [row for row in rows if row[:2] == ("lecun_normal", 0)]
     assert [row[2] for row in first if row[4] == "layer_gain"] == [f"layers.{i}" for i in range(4)] + ["head"]
     assert next(row[3] for row in first if row[2] == "head") == 5
@@ -130,6 +130,44 @@ def test_large_jacobians_are_estimated() -> None:
     assert found.var == pytest.approx(values.var(1, correction=0).mean().item(), rel=0.06)
     assert found.max == pytest.approx(values.amax(1).mean().item(), rel=0.03)
     assert math.isnan(found.condition) and found.values is None
+
+
+def test_the_jacobian_of_each_layer_is_that_of_torch() -> None:
+    layers = [nn.Linear(9, 7), nn.Tanh(), nn.Linear(7, 7), nn.LayerNorm(7), nn.ReLU(), nn.Linear(7, 3)]
+    module, x = nn.Sequential(*layers), randn(5, 9)
+    found = winit.probe(module, x).table
+    values = found[found["metric"] == "layer_jacobian_sv_mean"].set_index("layer")["value"]
+    first, second = layers[0](x[0]), nn.Sequential(*layers[:4])(x[0])
+    for name, part, z in (("2", nn.Sequential(*layers[1:4]), first), ("5", nn.Sequential(*layers[4:]), second)):
+        singular = torch.linalg.svdvals(torch.func.jacrev(part)(z).detach())
+        assert values[name] == pytest.approx(singular.mean().item(), rel=1e-5)
+    assert list(values.index) == ["2", "5"]
+
+
+def test_a_square_layer_of_gaussian_weights_has_eight_thirds_over_pi_on_average() -> None:
+    """The mean of the quarter circle law on [0, 2]."""
+    found = winit.probe(chain(3, 300, "lecun_normal", 0, None), randn(4, 300)).table
+    values = found[found["metric"] == "layer_jacobian_sv_mean"]["value"]
+    assert len(values) == 2 and list(values) == pytest.approx([8 / (3 * math.pi)] * 2, rel=0.01)
+
+
+def test_no_jacobian_of_layers_that_are_large_or_called_again() -> None:
+    wide = nn.Sequential(nn.Linear(4, 600), nn.Linear(600, 600), nn.Linear(600, 2))
+    again = nn.Linear(4, 4)
+    assert _with_jacobians(wide) == ["2"] and _with_jacobians(nn.Sequential(again, again, nn.Linear(4, 2))) == []
+
+
+def test_no_jacobian_of_layers_where_the_size_of_the_batch_is_fixed() -> None:
+    class Fixed(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.reshape(3, 4))
+
+    assert _with_jacobians(Fixed(nn.Linear(4, 7), nn.ReLU(), nn.Linear(7, 7), nn.Linear(7, 2))) == []
+
+
+def _with_jacobians(module: nn.Module) -> list[str]:
+    found = winit.probe(module, randn(3, 4)).table
+    return list(found.loc[found["metric"] == "layer_jacobian_sv_mean", "layer"])
 
 
 def test_the_condition_of_jacobians_without_full_rank() -> None:

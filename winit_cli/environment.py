@@ -38,12 +38,15 @@ def resolve_device(text: str) -> str:
     return text
 
 
-def resolve_devices(text: str) -> tuple[str, ...]:
+def resolve_devices(text: str, *, elsewhere: bool = False) -> tuple[str, ...]:
     """The devices that stacks train on side by side, from what the user asked for: ``cuda:0,cuda:1``, or ``cuda:all``.
+    A GPU that is ``elsewhere`` need not be here.
 
     Raises:
         UsageError: no such device here, or one of another kind than CUDA among several.
     """
+    if elsewhere and text == "cuda":
+        return (text,)
     if text == "cuda:all":
         resolve_device("cuda")
         return tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))

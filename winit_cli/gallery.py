@@ -94,12 +94,17 @@ def write_exhibit(exhibit: Exhibit, run: RunFrames, folder: Path) -> str:
 
 def write_probing(probing: Probing, folder: Path) -> str:
     """Probe, and write the picture of it; its section of the gallery's page in Markdown."""
-    with tempfile.TemporaryDirectory() as aside:
-        options = ["--results", aside, "--plot", aside, "--quiet", "--json"]
-        app(["probe", *shlex.split(probing.arguments), *options], standalone_mode=False)
-        write_bytes(folder / f"{probing.name}.png", small((Path(aside) / f"{probing.figure}.png").read_bytes()))
+    write_bytes(folder / f"{probing.name}.png", probed_picture(probing.arguments, probing.figure))
     lines = [f"## {probing.title}", "", f"`winit probe {probing.arguments}`", ""]
     return "\n".join([*lines, f"![{probing.title}]({probing.name}.png)", "", f"*{probing.caption}*", ""])
+
+
+def probed_picture(arguments: str, figure: str) -> bytes:
+    """The figure of that name which ``winit probe`` draws, as a PNG."""
+    with tempfile.TemporaryDirectory() as aside:
+        options = ["--results", aside, "--plot", aside, "--quiet", "--json"]
+        app(["probe", *shlex.split(arguments), *options], standalone_mode=False)
+        return small((Path(aside) / f"{figure}.png").read_bytes())
 
 
 def small(picture: bytes) -> bytes:

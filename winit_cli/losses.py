@@ -40,6 +40,12 @@ def cross_entropy(out: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(out.reshape(-1, out.shape[-1]), y.reshape(-1))
 
 
+def binary_cross_entropy(out: Tensor, y: Tensor) -> Tensor:
+    """A sigmoid for each class: the sum over the logits (B, C) or (B, K, C) of binary cross-entropies against classes
+    (B,) or (B, K), in nats (Nielsen 2015, Neural networks and deep learning, chapter 3)."""
+    return _binary(out, y).mean()
+
+
 def mse(out: Tensor, y: Tensor) -> Tensor:
     """Mean squared error of (B, O), or (B,) where O is 1, against (B, O)."""
     return F.mse_loss(out.reshape(y.shape), y)
@@ -49,6 +55,16 @@ def stacked_cross_entropy(out: Tensor, y: Tensor) -> Tensor:
     """Of logits (S, B, C) or (S, B, K, C) against classes (S, B) or (S, B, K): (S,)."""
     each = F.cross_entropy(out.flatten(0, -2), y.flatten(), reduction="none")
     return each.reshape(len(out), -1).mean(1)
+
+
+def stacked_binary_cross_entropy(out: Tensor, y: Tensor) -> Tensor:
+    """Of logits (S, B, C) or (S, B, K, C) against classes (S, B) or (S, B, K): (S,)."""
+    return _binary(out, y).flatten(1).mean(1)
+
+
+def _binary(out: Tensor, y: Tensor) -> Tensor:
+    targets = (y[..., None] == torch.arange(out.shape[-1], device=y.device)).to(out.dtype)
+    return F.binary_cross_entropy_with_logits(out, targets, reduction="none").sum(-1)
 
 
 def stacked_mse(out: Tensor, y: Tensor) -> Tensor:
@@ -63,6 +79,13 @@ LOSSES: dict[str, Loss] = table(
         "cross-entropy of logits, in nats",
         "classification",
         stacked=stacked_cross_entropy,
+    ),
+    Loss(
+        "binary_cross_entropy",
+        binary_cross_entropy,
+        "a sigmoid for each class: the sum of binary cross-entropies of logits, in nats",
+        "classification",
+        stacked=stacked_binary_cross_entropy,
     ),
     Loss("mse", mse, "mean squared error", "regression", stacked=stacked_mse),
 )

@@ -175,6 +175,8 @@ def _faults(setting: Setting) -> Iterator[tuple[Path_, str]]:
         yield ("train", "warmup"), f"train.warmup {train.warmup} is longer than the training ({setting.steps} steps)"
     if setting.experiment.general.precision == "tf32" and torch.device(setting.device).type != "cuda":
         yield ("precision",), "precision: tf32 needs a CUDA device; use precision: fp32 or --device cuda"
+    if setting.experiment.measure.widths and "width" not in setting.model.size_options:
+        yield ("measure", "widths"), f"model {setting.model.name} has no option for its width; remove measure.widths"
     if setting.loss.task not in (None, setting.dataset.task):
         fits, task = setting.loss.task, setting.dataset.task
         yield ("train", "loss"), f"train.loss {setting.loss.name} fits {fits}, but the data is for {task}"
@@ -197,6 +199,7 @@ def _claim_faults(claims: Sequence[Claim], setting: Setting) -> list[tuple[Path_
         test_every=setting.test_every,
         has_val=setting.dataset.val is not None,
         has_accuracy=setting.has_accuracy,
+        has_widths=setting.experiment.measure.widths is not None,
     )
     labels = [entry.label + setting.suffix for entry in setting.experiment.schemes]
     return [(path, f"{dotted(path)}: {text}") for path, text in unmeasured(claims, labels, measured)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from winit_cli.engine.initial import one_thread
 from winit_cli.errors import Terminated
 from winit_cli.plan import Plan
@@ -12,7 +14,7 @@ from winit_cli.store.store import Store
 from winit_cli.training import Progress
 from winit_cli.workers import job_error
 
-FORMAT = 2  # of the measurements, raised when they change
+FORMAT = 3  # of the measurements, raised when they change
 
 
 def probe_run(plan: Plan, store: Store, progress: Progress) -> None:
@@ -21,11 +23,11 @@ def probe_run(plan: Plan, store: Store, progress: Progress) -> None:
     A label that cannot be measured is left out; its trials may train all the same.
     """
     trials = trials_to_probe(plan)
-    facts = {"format": FORMAT, "trials": [trial.key for trial in trials]}
+    facts = {"format": FORMAT, "trials": [trial.key for trial in trials], "widths": _widths(plan)}
     before = kept(store)
-    if before is not None and {name: before[name] for name in facts} == facts:
+    if before is not None and {name: before.get(name) for name in facts} == facts:
         return
-    measured: dict[str, dict[int, Measured]] = {}
+    start, measured = time.monotonic(), dict[str, dict[int, Measured]]()
     failed: dict[str, str] = {}
     with one_thread():
         for trial in trials:
@@ -41,11 +43,17 @@ def probe_run(plan: Plan, store: Store, progress: Progress) -> None:
                 failed[trial.label] = job_error(error).reason
     probed = Probed(measured)
     tables = {"probe": probed.rows(), "verdicts": probed.verdict_rows(), "histograms": probed.histogram_rows()}
-    keep(store, tables, {**facts, "failed": failed})
+    keep(store, tables, {**facts, "failed": failed, "seconds": time.monotonic() - start})
     for label, reason in failed.items():
         progress.note(f"{label} was not probed: {reason}")
     if said := _ill(probed):
         progress.note(f"at initialization: {said}")
+
+
+def _widths(plan: Plan) -> list[int] | None:
+    """The widths of the coordinate check, ``None`` where there is none."""
+    widths = plan.config.base.measure.widths
+    return None if widths is None else list(widths)
 
 
 def _ill(probed: Probed) -> str:

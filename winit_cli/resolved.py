@@ -27,7 +27,7 @@ def resolved_config(plan: Plan) -> dict[str, Any]:
         "train": _without_none(_plain(train)),
         "seeds": list(base.general.seeds),
         "vary": {key: list(values) for key, values in plan.config.vary.items()},
-        "measure": _without_none(measure),
+        "measure": _without_none(_plain(measure)),
         "baseline": base.baseline,
         **_without_none(_plain(base.judging.model_dump())),
         "engine": base.general.engine,

@@ -124,9 +124,9 @@ class Setting:
 
     @cached_property
     def constant_loss(self) -> float | None:
-        """Loss of the best constant output on the first 5,000 training examples; ``None`` where a user's loss has
-        none that can be found."""
-        if not self.loss.source:
+        """Loss of the best constant output on the first 5,000 training examples; ``None`` where a loss has none that
+        can be found."""
+        if self.loss.name == default_loss(self.dataset.task):
             return constant_loss(self.dataset)
         targets = self.dataset.train.y[:CONSTANT_LOSS_EXAMPLES]
         with forked("constant loss"):

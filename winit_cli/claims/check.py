@@ -6,9 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from winit_cli.claims.claim import OUTCOME, Claim, Comparison, Share, Statement, Term, settled, terms_of, values_of
+from winit_cli.claims.claim import (
+    OUTCOME,
+    Claim,
+    Comparison,
+    Share,
+    Statement,
+    Term,
+    settled,
+    single,
+    terms_of,
+    values_of,
+)
+from winit_cli.claims.draft import Draft
 from winit_cli.claims.entry import Entry, Given, Place
-from winit_cli.claims.grammar import Draft, parse, parse_metric
+from winit_cli.claims.grammar import parse, parse_metric
 from winit_cli.claims.keys import canonical, listed, no_such_rate, read_keys
 from winit_cli.claims.metrics import METRICS
 from winit_cli.claims.scan import ClaimError
@@ -70,7 +82,7 @@ class _Reader:
             self._note(error)
             return None
         drafts = terms_of(statement)
-        read = self._outcome if isinstance(statement, Share) else self._term
+        read = self._outcome if isinstance(single(statement), Share) else self._term
         terms = {draft: read(draft, _named(draft, drafts, fallback)) for draft in drafts}
         found = settled(statement, terms.__getitem__)
         if not self.faults and _compares_with_itself(found):
@@ -139,7 +151,7 @@ def _named(draft: Draft, drafts: Sequence[Draft], fallback: Draft | None) -> Dra
 
 
 def _compares_with_itself(statement: Statement[Term]) -> bool:
-    values = values_of(statement)
+    values, statement = values_of(statement), single(statement)
     if any(value.operator and value.terms[0] == value.terms[1] for value in values):
         return True
     return isinstance(statement, Comparison) and len(values) == 2 and values[0] == values[1]

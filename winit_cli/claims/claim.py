@@ -47,7 +47,17 @@ class Share(Generic[T]):
     outcome: str
 
 
-Statement = Comparison[T] | Within[T] | Share[T]
+@dataclass(frozen=True)
+class Portion(Generic[T]):
+    """The share of seeds at which a statement holds lies between ``low`` and ``high``, ``None`` where nothing bounds
+    it."""
+
+    of: Comparison[T] | Within[T] | Share[T]
+    low: float | None
+    high: float | None
+
+
+Statement = Comparison[T] | Within[T] | Share[T] | Portion[T]
 
 
 @dataclass(frozen=True)
@@ -81,8 +91,14 @@ class Claim:
         return terms_of(self.statement)
 
 
+def single(statement: Statement[T]) -> Comparison[T] | Within[T] | Share[T]:
+    """What is said of one seed."""
+    return statement.of if isinstance(statement, Portion) else statement
+
+
 def values_of(statement: Statement[T]) -> tuple[Value[T], ...]:
     """The values in a statement that are no numbers, from left to right."""
+    statement = single(statement)
     if isinstance(statement, Comparison):
         return tuple(side for side in (statement.left, statement.right) if isinstance(side, Value))
     return (statement.value,) if isinstance(statement, Within) else (Value((statement.term,)),)
@@ -95,6 +111,13 @@ def terms_of(statement: Statement[T]) -> tuple[T, ...]:
 
 def settled(statement: Statement[T], settle: Callable[[T], U]) -> Statement[U]:
     """The same statement with other terms."""
+    one = _settled(single(statement), settle)
+    return Portion(one, statement.low, statement.high) if isinstance(statement, Portion) else one
+
+
+def _settled(
+    statement: Comparison[T] | Within[T] | Share[T], settle: Callable[[T], U]
+) -> Comparison[U] | Within[U] | Share[U]:
 
     def of(value: Value[T]) -> Value[U]:
         return Value(tuple(map(settle, value.terms)), value.operator)

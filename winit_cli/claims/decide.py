@@ -9,10 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 from pandas import DataFrame
 
-from winit_cli.claims.claim import Claim, Comparison, Share, Term, Within, terms_of
+from winit_cli.claims.claim import Claim, Comparison, Portion, Share, Term, Within, terms_of
 from winit_cli.claims.margins import Margins, margins
 from winit_cli.claims.values import Source
-from winit_cli.stats import SIGNIFICANT, Floats, holm, mean, mean_interval, sign_flip_p, sign_test_p, wilson_interval
+from winit_cli.stats import (
+    SIGNIFICANT,
+    Floats,
+    holm,
+    mean,
+    mean_interval,
+    share_p,
+    sign_flip_p,
+    sign_test_p,
+    wilson_interval,
+)
 
 COLUMNS = ("claim", "metric", "n", "effect", "ci_low", "ci_high", "p", "verdict")
 
@@ -27,11 +37,12 @@ def decide(claims: Sequence[Claim], tables: Mapping[str, DataFrame], selected: M
     Trials are paired by seed; ``n`` seeds finished for all labels of a claim. The margin by which the claim holds at a
     seed goes into the exact one-sided sign-flip test (Fisher 1935), for ratios as a logarithm. Where a margin is not a
     number the exact sign test takes its place: a diverged trial has the worst loss and accuracy there are, and a seed
-    where a value is missing counts against the claim. An interval holds where both its ends do. An outcome is expected
-    of over half of the trials, by the exact binomial test.
+    where a value is missing counts against the claim. An interval holds where both its ends do. A share of seeds, and
+    an outcome, which is expected of over half of the trials, go into the exact binomial test.
 
     ``effect`` is the mean of what is claimed about (A - B for ``A < B``, the geometric mean of ratios) with its 95 %
-    Student-t interval, after a sign test the median without one, of outcomes the share with Wilson's interval.
+    Student-t interval, after a sign test the median without one, of shares and outcomes the share with Wilson's
+    interval.
     ``p`` is corrected by Holm's method (1979) over all claims. The verdict is supported where it lies below 0.05,
     refuted where that of the opposite does, corrected likewise, else undecided.
     """
@@ -64,25 +75,47 @@ class _Found:
 
 def _found(claim: Claim, source: Source) -> _Found:
     statement = claim.statement
-    return _share(statement, source) if isinstance(statement, Share) else _paired(statement, source)
+    if isinstance(statement, Share):
+        statement = Portion(statement, 0.5, None)
+    return _portion(statement, source) if isinstance(statement, Portion) else _paired(statement, source)
 
 
-def _share(share: Share[Term], source: Source) -> _Found:
-    outcomes = source.trials(share.term)["outcome"]
-    n, hits = len(outcomes), int((outcomes == share.outcome).sum())
-    p, opposite = (sign_test_p(hits, n - hits, side) for side in ("greater", "less"))
-    return _Found(n, hits / n if n else math.nan, wilson_interval(hits, n), p, opposite)
+def _portion(portion: Portion[Term], source: Source) -> _Found:
+    holds = _holds(portion.of, source)
+    n, hits = len(holds), int(sum(holds))
+    sides = (portion.low, "greater", "less"), (portion.high, "less", "greater")
+    p, opposite = zip(
+        *(
+            (share_p(hits, n, bound, side), share_p(hits, n, bound, other))
+            for bound, side, other in sides
+            if bound is not None
+        ),
+        strict=True,
+    )
+    effect = hits / n if n else math.nan
+    return _Found(n, effect, wilson_interval(hits, n), max(p), min(1.0, len(opposite) * min(opposite)))
+
+
+def _holds(statement: Comparison[Term] | Within[Term] | Share[Term], source: Source) -> Sequence[bool]:
+    """Whether a statement holds, seed by seed."""
+    if isinstance(statement, Share):
+        return [outcome == statement.outcome for outcome in source.trials(statement.term)["outcome"]]
+    return [bool(holds) for holds in np.all([test > 0 for test in _margins(statement, source).tests], axis=0)]
+
+
+def _margins(statement: Comparison[Term] | Within[Term], source: Source) -> Margins:
+    """At the seeds that finished for all labels."""
+    values = [source.values(term) for term in terms_of(statement)]
+    seeds = sorted(set.intersection(*map(set, values)))
+    return margins(statement, [np.array([one[seed] for seed in seeds], dtype=np.float64) for one in values])
 
 
 def _paired(statement: Comparison[Term] | Within[Term], source: Source) -> _Found:
-    values = [source.values(term) for term in terms_of(statement)]
-    seeds = sorted(set.intersection(*map(set, values)))
-    by_term = [np.array([one[seed] for seed in seeds], dtype=np.float64) for one in values]
-    found = margins(statement, by_term)
+    found = _margins(statement, source)
     p, opposite = zip(*map(_p, found.tests), strict=True)
     effect, low, high = _effect(found)
     # an interval is refuted at either end, which is two chances
-    return _Found(len(seeds), effect, (low, high), max(p), min(1.0, len(opposite) * min(opposite)))
+    return _Found(len(found.shown), effect, (low, high), max(p), min(1.0, len(opposite) * min(opposite)))
 
 
 def _p(margin: Floats) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from winit_cli.claims.claim import Claim, Term
 from winit_cli.claims.entry import Place
-from winit_cli.claims.metrics import METRICS, Metric
+from winit_cli.claims.metrics import METRICS, WIDTH_STEPS, Metric
 from winit_cli.claims.scan import ClaimError
 from winit_cli.errors import known
 
@@ -24,6 +24,7 @@ class Measured:
     test_every: int
     has_val: bool
     has_accuracy: bool
+    has_widths: bool = False
 
 
 def unmeasured(claims: Iterable[Claim], labels: Iterable[str], measured: Measured) -> Iterator[tuple[Place, str]]:
@@ -49,7 +50,12 @@ def _wrong(term: Term, metric: Metric, measured: Measured) -> Iterator[str]:
     if "layer" in term.keys and term.keys["layer"] not in measured.layers:
         name = str(term.keys["layer"])
         yield f"the model has no layer {name}; {known(name, measured.layers)}"
-    if "step" in term.keys:
+    if metric.table == "probe" and "step" in term.keys:
+        if not measured.has_widths:
+            yield f"{metric.name} needs networks of several widths; set measure.widths: [64, 128, 256, 512]"
+        if not 1 <= int(term.keys["step"]) <= WIDTH_STEPS:
+            yield f"{metric.name} is measured after 1 to {WIDTH_STEPS} steps, not after {term.keys['step']}"
+    elif "step" in term.keys:
         name, every = ("every", measured.every) if metric.part == "train" else ("test_every", measured.test_every)
         yield from _wrong_step(int(term.keys["step"]), measured.steps, every, f"measure.{name}")
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Literal, cast
 
-from winit_cli.claims.claim import Comparison, Share, Statement, Value, Within
+from winit_cli.claims.claim import Comparison, Portion, Share, Statement, Value, Within
+from winit_cli.claims.draft import Draft, keys_of, term_of
 from winit_cli.claims.metrics import METRICS, OUTCOMES
-from winit_cli.claims.scan import ELLIPSIS, NUMBER, WORD, ClaimError, Scanner
+from winit_cli.claims.scan import NUMBER, WORD, ClaimError, Scanner
 from winit_cli.errors import brief, known
 
 LONGEST = 1000  # characters
@@ -23,27 +22,8 @@ OTHER_RELATIONS = {
 }
 _OTHER = re.compile(r"<=|>=|==?|!=|≤|≥|≠|=<|=>")
 _SPELLED = {"==": "=", "≤": "<=", "≥": ">=", "≠": "!=", "=<": "<=", "=>": ">="}
-_KEY = re.compile(r"[^\s=,\[\]]+")
-_TEXT = re.compile(r"[^\s,\[\]]+")
-
-
-@dataclass(frozen=True)
-class Key:
-    """One key in brackets with its text."""
-
-    name: str
-    text: str
-    at: int
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A term as typed; ``at`` is the place of its metric, or of its label where it names none."""
-
-    label: str
-    metric: str | None
-    keys: tuple[Key, ...]
-    at: int
+_IN = re.compile(r"in\b")
+_SHARE = re.compile(r"share\s*\(")
 
 
 def parse(text: str, labels: Sequence[str]) -> Statement[Draft]:
@@ -55,7 +35,7 @@ def parse(text: str, labels: Sequence[str]) -> Statement[Draft]:
     if len(text) > LONGEST:
         raise ClaimError(LONGEST, f"expected a statement of at most {LONGEST:,} characters")
     scanner = Scanner(text, labels)
-    statement = _statement(scanner)
+    statement = _portion(scanner) if scanner.takes(_SHARE) else _statement(scanner)
     if scanner.at < len(text):
         raise scanner.error(f"expected the end of the claim, got {scanner.here}; make further statements claims too")
     return statement
@@ -71,22 +51,46 @@ def parse_metric(text: str) -> Draft:
     name = scanner.expects(WORD, f"a metric, e.g. {next(iter(METRICS))}")
     if name not in METRICS:
         raise scanner.error(f"no metric '{brief(name)}'; {known(name, METRICS)}", scanner.at - len(name))
-    draft = Draft("", name, _keys(scanner), 0)
+    draft = Draft("", name, keys_of(scanner), 0)
     if scanner.at < len(text):
         raise scanner.error(f"expected the end of the metric, got {scanner.here}")
     return draft
 
 
-def _statement(scanner: Scanner) -> Statement[Draft]:
+def _portion(scanner: Scanner) -> Portion[Draft]:
+    """What follows ``share(``."""
+    if scanner.sees(_SHARE):
+        raise scanner.error("a share is of seeds at which something holds, not of shares")
+    one = _statement(scanner)
+    scanner.expects(")", ") after what is said of each seed")
+    if scanner.takes(_IN):
+        at = scanner.at
+        low, high = _interval(scanner, _part)
+        if (low, high) == (0, 1):
+            raise scanner.error("every share lies in [0, 1]; narrow the interval", at)
+        return Portion(one, None if low == 0 else low, None if high == 1 else high)
+    relation = _relation(scanner, 0.0)
+    bound = _part(scanner)
+    return Portion(one, bound, None) if relation == ">" else Portion(one, None, bound)
+
+
+def _part(scanner: Scanner) -> float:
+    """A share of seeds."""
+    at, share = scanner.at, scanner.number()
+    if not 0 <= share <= 1:
+        raise scanner.error(f"a share lies between 0 and 1, got {share:g}", at)
+    return share
+
+
+def _statement(scanner: Scanner) -> Comparison[Draft] | Within[Draft] | Share[Draft]:
     left = _side(scanner)
     if isinstance(left, Value) and left.operator == "" and left.terms[0].metric is None:
         outcome = _outcome(scanner)
         if outcome:
             draft = left.terms[0]
-            return Share(Draft(draft.label, None, draft.keys + _keys(scanner), draft.at), outcome)
-    if isinstance(left, Value) and scanner.sees(WORD) == "in":
-        scanner.takes("in")
-        return _within(scanner, left)
+            return Share(Draft(draft.label, None, draft.keys + keys_of(scanner), draft.at), outcome)
+    if isinstance(left, Value) and scanner.takes(_IN):
+        return Within(left, *_interval(scanner, Scanner.number))
     relation = _relation(scanner, left)
     at, right = scanner.at, _side(scanner)
     if isinstance(left, float) and isinstance(right, float):
@@ -111,15 +115,15 @@ def _relation(scanner: Scanner, left: Value[Draft] | float) -> Literal["<", ">"]
     return cast(Literal["<", ">"], relation)
 
 
-def _within(scanner: Scanner, value: Value[Draft]) -> Within[Draft]:
+def _interval(scanner: Scanner, number: Callable[[Scanner], float]) -> tuple[float, float]:
     scanner.expects("[", "an interval like [0.1, 0.2]")
-    at, low = scanner.at, scanner.number()
+    at, low = scanner.at, number(scanner)
     scanner.expects(",", "a comma and the upper end, like [0.1, 0.2]")
-    high = scanner.number()
+    high = number(scanner)
     scanner.expects("]", "] at the end of the interval")
     if low >= high:
         raise scanner.error(f"an interval begins with its lower end, got [{low:g}, {high:g}]", at)
-    return Within(value, low, high)
+    return low, high
 
 
 def _outcome(scanner: Scanner) -> str:
@@ -138,46 +142,10 @@ def _outcome(scanner: Scanner) -> str:
 def _side(scanner: Scanner) -> Value[Draft] | float:
     if scanner.sees(NUMBER) and len(scanner.sees(NUMBER)) >= len(scanner.longest()):
         return scanner.number()
-    first = _term(scanner)
+    first = term_of(scanner)
     operator = scanner.takes("/") or scanner.takes("-")
     if not operator:
         return Value((first,))
     if scanner.sees(NUMBER) and not scanner.longest():
         raise scanner.error(f"expected a label after {operator}, got {scanner.here}; numbers stand alone on their side")
-    return Value((first, _term(scanner)), cast(Literal["/", "-"], operator))
-
-
-def _term(scanner: Scanner) -> Draft:
-    start, label = scanner.at, scanner.label()
-    if scanner.takes(ELLIPSIS):
-        return Draft(label, None, (), start)
-    at, word = scanner.at, scanner.sees(WORD)
-    if not word or word in ("in", "is", *OUTCOMES):
-        return Draft(label, None, _keys(scanner), start)
-    if word not in METRICS:
-        raise _no_metric(scanner, word, start, label)
-    scanner.takes(word)
-    return Draft(label, word, _keys(scanner), at)
-
-
-def _no_metric(scanner: Scanner, word: str, start: int, label: str) -> ClaimError:
-    words, meant = (*METRICS, *OUTCOMES), scanner.meant(start, label)
-    if meant and not difflib.get_close_matches(word, words, n=1, cutoff=0.75):
-        return scanner.error(f"no metric '{brief(word)}'; did you mean the label '{meant}'?")
-    return scanner.error(f"no metric '{brief(word)}'; {known(word, words)}")
-
-
-def _keys(scanner: Scanner) -> tuple[Key, ...]:
-    """``[step=100,lr=0.1]``; nothing where there are no brackets."""
-    if not scanner.takes("["):
-        return ()
-    keys: list[Key] = []
-    while True:
-        at, name = scanner.at, scanner.expects(_KEY, "a key like step=100")
-        scanner.expects("=", f"= and a value after {brief(name)}")
-        if name in {key.name for key in keys}:
-            raise scanner.error(f"{brief(name)} is given twice", at)
-        keys.append(Key(name, scanner.expects(_TEXT, f"a value after {brief(name)}="), at))
-        if not scanner.takes(","):
-            scanner.expects("]", "a comma or ] after the value")
-            return tuple(keys)
+    return Value((first, term_of(scanner)), cast(Literal["/", "-"], operator))

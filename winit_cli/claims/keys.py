@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from winit_cli.claims.grammar import Key
+from winit_cli.claims.draft import Key
 from winit_cli.claims.metrics import READERS, Metric, spelled
 from winit_cli.claims.scan import ClaimError
 from winit_cli.errors import brief, known

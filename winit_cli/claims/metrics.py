@@ -12,6 +12,7 @@ from winit_cli.tables import table
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 OUTCOMES = ("stuck", "learned", "diverged")
+WIDTH_STEPS = 5  # of training, by which networks of several widths are compared
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Metric:
     """A metric has one number per trial: ``column`` of the rows of ``table`` (a CSV file) that its keys select.
 
     ``keys`` are columns of that table with their defaults, ``None`` where one must be given; ``rows`` are the cells
-    that all its rows share. ``part`` is the part of the data that is measured, and ``worst`` what a trial counts as
-    that diverged, NaN if it then has no value.
+    that all its rows share, in which ``{key}`` stands for the value of a key that is no column. ``part`` is the part of
+    the data that is measured, and ``worst`` what a trial counts as that diverged, NaN if it then has no value.
     """
 
     name: str
@@ -37,6 +38,12 @@ class Metric:
     def is_accuracy(self) -> bool:
         """Whether it exists for classification only."""
         return self.column.endswith("accuracy")
+
+    def cells(self, keys: Mapping[str, int | str]) -> dict[str, int | str]:
+        """What stands in its rows, by column."""
+        shared = " ".join(self.rows.values())
+        columns = {name: value for name, value in keys.items() if f"{{{name}}}" not in shared}
+        return columns | {name: cell.format(**keys) for name, cell in self.rows.items()}
 
     @property
     def example(self) -> str:
@@ -81,10 +88,19 @@ METRICS = table(
     _probed("distinct_units", "number of different units of a layer"),
     _probed("distinct_gradients", "number of units of a layer with different gradients"),
     _probed("gradient_rank", "rank of the gradient of a layer's weights"),
+    _probed("layer_jacobian_sv_mean", "mean singular value of the Jacobian from the layer before to a layer"),
     _probed("jacobian_sq_sv_mean", "mean squared singular value of the Jacobian", of_model=True),
     _probed("jacobian_sq_sv_var", "variance of its squared singular values", of_model=True),
     _probed("jacobian_sq_sv_max", "its largest squared singular value", of_model=True),
     _probed("jacobian_condition", "ratio of its largest to its smallest singular value", of_model=True),
+    Metric(
+        "width_slope",
+        "exponent of the width in the change of a layer's pre-activations by a few steps of training",
+        "probe",
+        "value",
+        keys={"layer": None, "step": WIDTH_STEPS},
+        rows={"metric": "width_slope_{step}"},
+    ),
     _probed("gradient_quotient", "relative change of the gradient by a step along it", of_model=True),
 )
 EXAMPLES = {"layer": "layers.0", "param": "layers.0.weight", "step": "0", "lr": "0.05"}

@@ -15,9 +15,9 @@ SHOWN = 12  # labels in a message
 WORD = re.compile(r"[A-Za-z_]\w*")
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.%@=])", re.ASCII)
 ELLIPSIS = re.compile(r"…|\.\.\.")
-_LABEL_ENDS = re.compile(r"$|[\s<>/\[\]'…≤≥-]|\.\.\.")
+_LABEL_ENDS = re.compile(r"$|[\s<>/\[\])'…≤≥-]|\.\.\.")
 _KEYWORDS = "|".join(["in", "is", *METRICS, *OUTCOMES])
-_PHRASE = re.compile(rf"(.*?)\s*(?:$|[<>/\[\]'…≤≥]|\.\.\.|\s-\s|\b(?<!\S)(?:{_KEYWORDS})\b)", re.DOTALL)
+_PHRASE = re.compile(rf"(.*?)\s*(?:$|[<>/\[\])'…≤≥]|\.\.\.|\s-\s|\b(?<!\S)(?:{_KEYWORDS})\b)", re.DOTALL)
 
 
 class ClaimError(ValueError):

@@ -33,7 +33,7 @@ class Source:
         if metric.table == "trials":
             return _finals(trials, metric) if self._has(metric, trials) else {}
         rows = self._of(term, metric.table)
-        for key, value in {**term.keys, **metric.rows}.items():
+        for key, value in metric.cells(term.keys).items():
             rows = rows[rows[key] == value]
         if "split" in rows:
             rows = rows[rows["split"] == metric.part]

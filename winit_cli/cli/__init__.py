@@ -10,6 +10,7 @@ from winit_cli import __version__
 from winit_cli.cli.bench import bench
 from winit_cli.cli.check import check
 from winit_cli.cli.compare import compare
+from winit_cli.cli.diff import diff
 from winit_cli.cli.explain import explain
 from winit_cli.cli.export import export
 from winit_cli.cli.guard import guarded
@@ -26,7 +27,6 @@ from winit_cli.cli.verify import verify
 app = typer.Typer(
     name="winit",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Compare weight-initialization schemes in PyTorch: which one should this network start from, and how sure "
     "are we?",
@@ -49,7 +49,7 @@ def _root(
     pass
 
 
-for command in (run, compare, report, probe, explain, theory, check, verify, export, merge, bench, init, schema):
+for command in (run, compare, report, probe, explain, theory, check, verify, diff, export, merge, bench, init, schema):
     app.command()(command)
 app.command("list")(list_)
 data.command()(download)
@@ -60,4 +60,4 @@ app.add_typer(data, name="data")
 def main() -> None:
     """Entry point of the ``winit`` script."""
     keep_streams()
-    app()
+    app(prog_name="winit")  # python -m winit_cli too: completion goes by this name

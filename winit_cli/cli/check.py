@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from winit_cli.cli import completion
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import (
     RESULTS,
@@ -29,7 +30,14 @@ FAILED, WARNED = 1, 2  # exit codes: of a rule that raised an error, of warnings
 
 @guarded
 def check(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a packaged one.")],
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            help="A YAML file, or the name of a packaged one.",
+            autocompletion=completion.configs,
+        ),
+    ],
     settings: Settings = [],  # noqa: B006
     model: Model = None,
     loss: Loss = None,

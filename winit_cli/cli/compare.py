@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from winit_cli.cli import completion
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import (
     RESULTS,
@@ -40,13 +41,29 @@ LONGEST = 64  # letters of a label
 @guarded
 def compare(
     schemes: Annotated[
-        str, typer.Option("--schemes", metavar="A,B,…", help="Schemes, with options after a colon: normal:std=0.01")
+        str,
+        typer.Option(
+            "--schemes",
+            metavar="A,B,…",
+            help="Schemes, with options after a colon: normal:std=0.01",
+            autocompletion=completion.schemes,
+        ),
     ],
     model: Annotated[
-        str, typer.Option("--model", help="A model (winit list models), or code of yours as FILE.py:NAME.")
+        str,
+        typer.Option(
+            "--model",
+            help="A model (winit list models), or code of yours as FILE.py:NAME.",
+            autocompletion=completion.models,
+        ),
     ] = "mlp",
     data: Annotated[
-        str, typer.Option("--data", help="A data set (winit list data), or arrays of yours as FILE.npz.")
+        str,
+        typer.Option(
+            "--data",
+            help="A data set (winit list data), or arrays of yours as FILE.npz.",
+            autocompletion=completion.data,
+        ),
     ] = "mnist",
     lr: Annotated[str, typer.Option("--lr", help="Learning rates, separated by commas.")] = "0.05",
     seeds: Annotated[str, typer.Option("--seeds", help="How many seeds, or a list like 3,5,8.")] = "10",
@@ -69,6 +86,7 @@ def compare(
     """Compare schemes from the command line and print the ranked table; config.yaml in the run repeats it."""
     from winit_cli.cli.run import execute
     from winit_cli.cli.sources import Changes, resolve
+    from winit_cli.environment import resolve_devices
     from winit_cli.packing import Code
     from winit_cli.plugins import plugged
     from winit_cli.runner import How
@@ -76,10 +94,11 @@ def compare(
     terminal = Terminal(json, quiet, no_color)
     given = {"model": model, "data": data, "train.lr": lr, "seeds": seeds}
     given |= {} if steps is None else {"train.steps": steps}
-    how = How(fresh, fail_fast, take_over, parse_memory(memory), code=Code(tuple(plugin), model, loss))
+    devices, own = resolve_devices(device), Code(tuple(plugin), model, loss)
+    how = How(fresh, fail_fast, take_over, parse_memory(memory), devices=devices, code=own)
     with plugged(plugin, model, loss):
         config = resolve(document(schemes, given), Changes(settings, engine, loss=loss))
-        result, code = execute(config, terminal, results, device, how, strict_claims=strict_claims)
+        result, code = execute(config, terminal, results, how, strict_claims=strict_claims)
     terminal.document(result)
     raise SystemExit(code)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from winit_cli.cli import completion
 from winit_cli.cli.explanation import print_facts
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import Json, NoColor, Plugin
@@ -16,7 +17,12 @@ from winit_cli.errors import UsageError
 @guarded
 def explain(
     scheme: Annotated[
-        str, typer.Argument(metavar="SCHEME", help="A scheme, with options after colons: normal:std=0.1")
+        str,
+        typer.Argument(
+            metavar="SCHEME",
+            help="A scheme, with options after colons: normal:std=0.1",
+            autocompletion=completion.schemes,
+        ),
     ],
     layer: Annotated[
         str | None,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from winit_cli.cli.guard import guarded
-from winit_cli.cli.options import RESULTS, Json, Loss, Model, NoColor, Plugin, Results
-from winit_cli.cli.terminal import Terminal
+from winit_cli.cli.options import RESULTS, Json, Loss, Model, NoColor, Plugin, Results, Run
+from winit_cli.cli.terminal import Terminal, prints_aside
 from winit_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from winit_cli.export.tables import Written
 
 
 class Format(StrEnum):
@@ -20,21 +23,36 @@ class Format(StrEnum):
     python = "python"
     safetensors = "safetensors"
     csv = "csv"
+    parquet = "parquet"
+    tensorboard = "tensorboard"
 
 
 TRIAL = ("--label", "--seed", "--lr", "--model", "--loss", "--plugin")
-TAKES = {Format.python: ("--label",), Format.safetensors: TRIAL, Format.csv: ()}
+TAKES = {
+    Format.python: ("--label",),
+    Format.safetensors: TRIAL,
+    Format.csv: (),
+    Format.parquet: (),
+    Format.tensorboard: ("--model", "--loss", "--plugin"),
+}
 
 
 @guarded
 def export(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run: its path, name or a unique beginning of it.")],
+    run: Run,
     to: Annotated[
         Format,
-        typer.Option("--to", help="python: code that needs torch alone; safetensors: weights of a trial; csv: tables."),
+        typer.Option(
+            "--to",
+            help="python: code that needs torch alone; safetensors: weights of a trial; csv, parquet: tables; "
+            "tensorboard: event files.",
+        ),
     ],
     out: Annotated[
-        Path | None, typer.Argument(metavar="OUT", help="The file, or the directory for csv; must not exist.")
+        Path | None,
+        typer.Argument(
+            metavar="OUT", help="The file, or for csv, parquet and tensorboard the directory; must not exist."
+        ),
     ] = None,
     label: Annotated[str | None, typer.Option("--label", help="Which label, where the run has several.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Which seed (safetensors).")] = None,
@@ -46,18 +64,23 @@ def export(
     json: Json = False,
     no_color: NoColor = False,
 ) -> None:
-    """Take a run home: the initialization as Python code or as weights, or all tables as CSV."""
+    """Take a run home: the initialization as Python code or as weights, all tables, or TensorBoard's event files."""
     from winit_cli.store.runs import find_run
 
     given = {"label": label, "seed": seed, "lr": lr, "model": model, "loss": loss}
     _refuse_options(to, {**given, "plugin": plugin or None})
-    written, left_out = _written(to, find_run(results, run), out, given, plugin)
-    terminal = Terminal(json, no_color=no_color)
-    terminal.path(written)
-    terminal.document({"written": str(written), **({"left_out": left_out} if left_out else {})})
-    for text in left_out:
-        terminal.note(f"left out as damaged: {text}")
-    if left_out:
+    terminal, path = Terminal(json, no_color=no_color), find_run(results, run)
+    if to in (Format.python, Format.safetensors):
+        terminal.path(written := _file(to, path, out, given, plugin))
+        terminal.document({"written": str(written)})
+        return
+    made = _directory(to, path, out, given, plugin, terminal)
+    terminal.path(made.directory)
+    said = {"left_out": made.left_out, "notes": made.notes}
+    terminal.document({"written": str(made.directory), **{name: texts for name, texts in said.items() if texts}})
+    for text in [*made.notes, *(f"left out as damaged: {text}" for text in made.left_out)]:
+        terminal.note(text)
+    if made.left_out:
         raise SystemExit(1)
 
 
@@ -69,21 +92,34 @@ def _refuse_options(to: Format, given: dict[str, Any]) -> None:
             raise UsageError(f"{option} does not go with --to {to}, only with {fitting}; leave it out{hint}")
 
 
-def _written(
-    to: Format, run: Path, out: Path | None, given: dict[str, Any], plugin: list[str]
-) -> tuple[Path, list[str]]:
-    """Where it was written and what damage kept out; only what the format needs is imported."""
-    if to is Format.csv:
-        from winit_cli.export.tables import to_csv
-
-        written = to_csv(run, out)
-        return written.directory, written.left_out
+def _file(to: Format, run: Path, out: Path | None, given: dict[str, Any], plugin: list[str]) -> Path:
+    """Where it was written; only what the format needs is imported."""
     if to is Format.python:
         from winit_cli.export.python_file import to_python
 
-        return to_python(run, out, given["label"]), []
+        return to_python(run, out, given["label"])
     from winit_cli.export.weights import Wanted, to_safetensors
     from winit_cli.plugins import plugged
 
     with plugged(plugin, given["model"], given["loss"]):
-        return to_safetensors(run, out, Wanted(**given)), []
+        return to_safetensors(run, out, Wanted(**given))
+
+
+def _directory(
+    to: Format, run: Path, out: Path | None, given: dict[str, Any], plugin: list[str], terminal: Terminal
+) -> Written:
+    """What was written and what was not."""
+    if to is Format.csv:
+        from winit_cli.export.tables import to_csv
+
+        return to_csv(run, out)
+    if to is Format.parquet:
+        from winit_cli.export.parquet import to_parquet
+
+        return to_parquet(run, out)
+    from winit_cli.cli.counting import told
+    from winit_cli.export.tensorboard import to_tensorboard
+    from winit_cli.plugins import plugged
+
+    with plugged(plugin, given["model"], given["loss"]), prints_aside():
+        return to_tensorboard(run, out, given["model"], given["loss"], lambda rows: told(rows, terminal, "trials"))

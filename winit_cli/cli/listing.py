@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,11 +10,11 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from winit_cli.cli.fitted import Column, fitted
-from winit_cli.cli.fitted import table as tabulated
 from winit_cli.cli.guard import guarded
+from winit_cli.cli.listed_runs import chosen, in_order, none_chosen, print_runs, runs_under
 from winit_cli.cli.options import RESULTS, Json, NoColor, Plugin, Results
 from winit_cli.cli.terminal import Terminal
+from winit_cli.errors import UsageError, known
 
 
 class What(StrEnum):
@@ -39,21 +38,38 @@ def list_(
         str | None,
         typer.Option("--layers", metavar="KIND", help="Only schemes for linear, conv, recurrent, embedding."),
     ] = None,
+    where: Annotated[
+        list[str],
+        typer.Option(
+            "--where",
+            metavar="KEY=VALUE",
+            help="Only runs whose run, state, model, data, label or started is VALUE, which may have * and ?.",
+        ),
+    ] = [],  # noqa: B006
+    sort: Annotated[
+        str | None,
+        typer.Option("--sort", metavar="KEY", help="Runs by started, run, state, model, data or trials."),
+    ] = None,
+    is_reversed: Annotated[bool, typer.Option("--reverse", help="Runs in the opposite order.")] = False,
 ) -> None:
     """List the schemes, models, data sets, rules of winit check (lints) or runs there are."""
-    found = _lints() if what is What.lints else _runs(results) if what is What.runs else _rows(what, plugin)
+    found = _lints() if what is What.lints else runs_under(results) if what is What.runs else _rows(what, plugin)
     terminal = Terminal(json, no_color=no_color)
     if layers is not None:
         found = _for_layers(found, what, layers)
+    there = found
+    if where or sort is not None or is_reversed:
+        found = _for_runs(found, what, where, sort, is_reversed=is_reversed)
     terminal.document(found)
     if not found:
-        terminal.note(f"no runs under {results}; make one with: winit run mnist")
+        none = none_chosen(there, where) if there else f"no runs under {results}; make one with: winit run mnist"
+        terminal.note(none)
         return
     if what is What.schemes:
         _print_families(terminal, found)
         return
     if what is What.runs:
-        _print_runs(terminal, found)
+        print_runs(terminal, found)
         return
     table = Table(box=box.SIMPLE_HEAD if terminal.out.is_terminal else None, pad_edge=False)
     for name in found[0]:
@@ -64,7 +80,6 @@ def list_(
 
 
 def _for_layers(found: list[dict[str, Any]], what: What, kind: str) -> list[dict[str, Any]]:
-    from winit_cli.errors import UsageError, known
     from winit_cli.schemes.kinds import LAYERS
 
     if what is not What.schemes:
@@ -72,6 +87,16 @@ def _for_layers(found: list[dict[str, Any]], what: What, kind: str) -> list[dict
     if kind not in LAYERS:
         raise UsageError(f"--layers {kind}: no such kind of layer; {known(kind, LAYERS)}")
     return [row for row in found if kind in row["layers"].split(", ")]
+
+
+def _for_runs(
+    found: list[dict[str, Any]], what: What, where: list[str], sort: str | None, *, is_reversed: bool
+) -> list[dict[str, Any]]:
+    if what is not What.runs:
+        raise UsageError(f"--where, --sort and --reverse are for winit list runs, not for winit list {what}")
+    found = chosen(found, where)
+    found = found if sort is None else in_order(found, sort)
+    return found[::-1] if is_reversed else found
 
 
 def _print_families(terminal: Terminal, schemes: list[dict[str, Any]]) -> None:
@@ -88,23 +113,6 @@ def _print_families(terminal: Terminal, schemes: list[dict[str, Any]]) -> None:
         terminal.print(table)
         terminal.print("")
     terminal.print("Formula, options and paper of one: winit explain NAME")
-
-
-def _print_runs(terminal: Terminal, runs: list[dict[str, Any]]) -> None:
-    """As many columns as there is room for; the names are whole, so that they can be copied."""
-    made = [Column(name, [_spelled(name, row[name]) for row in runs], "left") for name in runs[0]]
-    console = terminal.out
-    shown = fitted(made, ("started", "model", "data", "trials", "state"), console.width)
-    if len(shown) > 1:
-        terminal.print(tabulated(shown, console))
-        return
-    for row in runs:
-        terminal.path(row["run"])
-
-
-def _spelled(name: str, value: str) -> str:
-    """``2026-05-01 12:30`` of a time."""
-    return value[:16].replace("T", " ") if name == "started" else value
 
 
 def _rows(what: What, plugin: list[str]) -> list[dict[str, Any]]:
@@ -144,24 +152,3 @@ def _lints() -> list[dict[str, Any]]:
     from winit_cli.lint import LINTS
 
     return [{"name": name, "summary": summary} for name, summary in LINTS.items()]
-
-
-def _runs(results: Path) -> list[dict[str, Any]]:
-    from winit_cli.store.runs import run_facts, runs, state_of
-
-    found = []
-    for path in reversed(runs(results)):
-        facts = run_facts(path)
-        status, config = facts.get("status", {}), facts.get("config", {})
-        counts = {name: count for name, count in status.get("trials", {}).items() if count}
-        found.append(
-            {
-                "run": path.name,
-                "state": state_of(path, facts),
-                "trials": ", ".join(f"{count} {name}" for name, count in counts.items()),
-                "model": config.get("model", {}).get("name", ""),
-                "data": config.get("data", {}).get("name", ""),
-                "started": facts.get("env", {}).get("started", ""),
-            }
-        )
-    return found

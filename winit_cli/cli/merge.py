@@ -8,7 +8,7 @@ import typer
 
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import RESULTS, Json, NoColor, Quiet, Results, StrictClaims
-from winit_cli.cli.run import show
+from winit_cli.cli.shown import show
 from winit_cli.cli.terminal import Terminal
 
 

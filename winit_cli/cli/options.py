@@ -7,8 +7,15 @@ from typing import Annotated
 
 import typer
 
+from winit_cli.cli import completion
 from winit_cli.sizes import parse_size
 
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run: its path, name or a unique beginning of it.", autocompletion=completion.runs
+    ),
+]
 Settings = Annotated[
     list[str],
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a value of the config: -s train.lr=0.1"),
@@ -56,7 +63,12 @@ Plugin = Annotated[
     typer.Option("--plugin", metavar="FILE.py", help="Python file whose schemes, models, data sets, losses to add."),
 ]
 Model = Annotated[
-    str | None, typer.Option("--model", help="Another model: a name, or code of yours as FILE.py:NAME, which is run.")
+    str | None,
+    typer.Option(
+        "--model",
+        help="Another model: a name, or code of yours as FILE.py:NAME, which is run.",
+        autocompletion=completion.models,
+    ),
 ]
 Loss = Annotated[
     str | None, typer.Option("--loss", help="A loss of your own, FILE.py:NAME; default: that of the data's task.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from winit_cli.cli import completion
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import RESULTS, Device, Json, Loss, NoColor, Plugin, Quiet, Results, Settings
 from winit_cli.cli.terminal import Terminal, prints_aside
@@ -32,17 +33,37 @@ class Found(Protocol):
 @guarded
 def probe(
     config: Annotated[
-        str | None, typer.Argument(metavar="[CONFIG]", help="A YAML file, or the name of a packaged one.")
+        str | None,
+        typer.Argument(
+            metavar="[CONFIG]",
+            help="A YAML file, or the name of a packaged one.",
+            autocompletion=completion.configs,
+        ),
     ] = None,
     schemes: Annotated[
         str | None,
-        typer.Option("--schemes", metavar="A,B,…", help="Without a CONFIG: schemes, as winit compare takes them."),
+        typer.Option(
+            "--schemes",
+            metavar="A,B,…",
+            help="Without a CONFIG: schemes, as winit compare takes them.",
+            autocompletion=completion.schemes,
+        ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="A model (winit list models), or code of yours as FILE.py:NAME.")
+        str | None,
+        typer.Option(
+            "--model",
+            help="A model (winit list models), or code of yours as FILE.py:NAME.",
+            autocompletion=completion.models,
+        ),
     ] = None,
     data: Annotated[
-        str | None, typer.Option("--data", help="Without a CONFIG: a data set, or arrays of yours as FILE.npz.")
+        str | None,
+        typer.Option(
+            "--data",
+            help="Without a CONFIG: a data set, or arrays of yours as FILE.npz.",
+            autocompletion=completion.data,
+        ),
     ] = None,
     seeds: Annotated[
         str | None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from winit_cli.cli import completion
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import RESULTS, Json, NoColor, Quiet, Results
 from winit_cli.cli.terminal import Terminal
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 @guarded
 def report(
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN…]", help="Runs; the newest if none is named.")
+        list[str] | None,
+        typer.Argument(metavar="[RUN…]", help="Runs; the newest if none is named.", autocompletion=completion.runs),
     ] = None,
     formats: Annotated[
         str, typer.Option("--format", metavar="A,B,…", help="What to write: html, png, svg, md, tex, json.")

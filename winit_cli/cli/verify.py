@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict
-from typing import Annotated
 
-import typer
 from rich.markup import escape
 
 from winit_cli.cli.guard import guarded
-from winit_cli.cli.options import RESULTS, Json, Loss, Model, NoColor, Plugin, Results
+from winit_cli.cli.options import RESULTS, Json, Loss, Model, NoColor, Plugin, Results, Run
 from winit_cli.cli.terminal import Terminal, prints_aside
 
 WORDS = {True: "[green]whole[/green]", False: "[red]damaged[/red]", None: "unknown"}
@@ -18,7 +16,7 @@ WORDS = {True: "[green]whole[/green]", False: "[red]damaged[/red]", None: "unkno
 
 @guarded
 def verify(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run: its path, name or a unique beginning of it.")],
+    run: Run,
     model: Model = None,
     loss: Loss = None,
     plugin: Plugin = [],  # noqa: B006

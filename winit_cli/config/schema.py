@@ -75,6 +75,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Rates = Annotated[tuple[PositiveNumber, ...], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_distinct)]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_seeds), Field(min_length=1), AfterValidator(_distinct)]
+Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=2), AfterValidator(_distinct)]
 Beta = Annotated[Number, Field(ge=0, lt=1)]
 Margins = Annotated[dict[Metric, NonNegativeNumber], BeforeValidator(_by_metric)]
 
@@ -114,11 +115,13 @@ class Train(Strict):
 
 class Measure(Strict):
     """Every how many steps the training batch and its gradients, and the test part, are measured; and of how many seeds
-    the labels are probed before training: 5, or fewer where there are many labels, if not given."""
+    the labels are probed before training: 5, or fewer where there are many labels, if not given. With ``widths`` the
+    probe also trains networks of these widths for a few steps (the coordinate check)."""
 
     every: PositiveInt | None = None
     test_every: PositiveInt | None = None
     probe: NonNegativeInt | None = None
+    widths: Widths | None = None
 
 
 class Select(Strict):

@@ -26,6 +26,7 @@ from winit_cli.engine.units import first_units
 from winit_cli.models.lift import lift
 from winit_cli.models.lift.twin import Run
 from winit_cli.plan import Trial
+from winit_cli.setting import Setting
 
 EVALUATED_AT_ONCE = 250  # examples per trial: larger activations fall out of the cache
 
@@ -57,7 +58,7 @@ class Stack:
         self.seeds = list(dict.fromkeys(trial.seed for trial in trials))
         self.seed_of_run = self._places([trials[start].seed for start, _ in runs])
         self.seed_of_trial = self._places([trial.seed for trial in trials])
-        self.batches = self._batches(0)
+        self.batches = _batches(self.seeds, len(data.train.x), setting, 0)
         self.index = torch.zeros(len(self.seeds), setting.train.batch_size, dtype=torch.long, device=setting.device)
         self.at = torch.zeros((), dtype=torch.long, device=setting.device)
         self.tape = Tape(len(trials), self.steps, setting.every, setting.test_every, setting.device)
@@ -159,7 +160,7 @@ class Stack:
             }
         )
         start = next(checkpoint.step for checkpoint in checkpoints if checkpoint is not None)
-        self.batches = self._batches(start)
+        self.batches = _batches(self.seeds, len(self.data.train.x), self.setting, start)
         return start
 
     def _silence(self) -> None:
@@ -177,13 +178,6 @@ class Stack:
         if list(seeds) == self.seeds:
             return None
         return torch.tensor([self.seeds.index(seed) for seed in seeds], device=self.setting.device)
-
-    def _batches(self, start: int) -> Iterator[Tensor]:
-        """Numbers of examples (seeds, B) of every batch from the ``start``-th on; whole epochs go to the device."""
-        examples, batch_size = len(self.data.train.x), self.setting.train.batch_size
-        orders = [epochs(seed, examples, batch_size, start) for seed in self.seeds]
-        for epoch in zip(*orders, strict=True):
-            yield from torch.stack(epoch, 1).to(self.setting.device)
 
     def _evaluate(self, part: Part) -> Scores:
         """Losses (S,) and accuracies (S,) over a whole part in evaluation mode, in double precision."""
@@ -206,6 +200,12 @@ def runs_of(seeds: Sequence[int]) -> list[Run]:
         start, ends = ends, ends + len(list(same))
         runs.append((start, ends))
     return runs
+
+
+def _batches(seeds: Sequence[int], examples: int, setting: Setting, start: int) -> Iterator[Tensor]:
+    """Numbers of examples (seeds, B) of every batch from the ``start``-th on; whole epochs go to the device."""
+    for epoch in zip(*[epochs(seed, examples, setting.train.batch_size, start) for seed in seeds], strict=True):
+        yield from torch.stack(epoch, 1).to(setting.device)
 
 
 def _taken(values: Tensor, index: Tensor, rows: Tensor | None) -> Tensor:

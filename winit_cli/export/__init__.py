@@ -1,1 +1,1 @@
-"""A run taken elsewhere: its initialization as Python code or as weights, its tables as CSV files."""
+"""A run taken elsewhere: its initialization as Python code or weights, its tables, all of it for TensorBoard."""

@@ -1,12 +1,15 @@
-"""Files that are made once: what exists is never overwritten."""
+"""Files and directories that are made once: what exists is never overwritten."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from winit_cli.errors import UsageError
-from winit_cli.store.files import write_bytes
+from winit_cli.store.files import refusals, write_bytes
 
 
 def refuse_existing(out: Path) -> None:
@@ -25,3 +28,22 @@ def write_new(out: Path, content: bytes) -> Path:
     refuse_existing(out)
     write_bytes(out, content)
     return out
+
+
+@contextlib.contextmanager
+def new_directory(out: Path) -> Iterator[Path]:
+    """A directory under a temporary name, which is renamed into place when it is whole.
+
+    Raises:
+        UsageError: something has that name.
+        StorageError: the disk refused.
+    """
+    refuse_existing(out)
+    beside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    with refusals(out):
+        beside.mkdir(parents=True)
+        try:
+            yield beside
+            beside.rename(out)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)

@@ -1,84 +1,92 @@
-"""The tables of a run as CSV files, whole."""
+"""The tables of a run as files of one form, whole."""
 
 from __future__ import annotations
 
 import csv
-import os
-import shutil
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+from pandas import DataFrame
 
 from winit_cli.claims.check import stored_claims
-from winit_cli.export.output import refuse_existing
+from winit_cli.export.output import new_directory
 from winit_cli.export.stored import named
 from winit_cli.findings.tables import FILES, steps_of, tables_of
 from winit_cli.store.digest import damaged_trials, is_meta_whole
-from winit_cli.store.files import plain_cell, refusals, write_csv
+from winit_cli.store.files import plain_cell, write_csv
 from winit_cli.store.frames import frames_of
 from winit_cli.store.reading import facts_of, has_digests, reading
 from winit_cli.store.schema import TABLES, queries
 
-STATISTICS = tuple(f"{name}.csv" for name in FILES)
-
 
 @dataclass(frozen=True)
 class Written:
-    """Where the tables are, and what a damaged run kept out of them, in words."""
+    """Where it is, what a damaged run kept out of it, and what else is to be said, in words."""
 
     directory: Path
     left_out: list[str]
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How tables are written: the suffix of the files, and a function each for the rows of a query, which may be more
+    than memory holds, and for a table of statistics."""
+
+    suffix: str
+    stream: Callable[[sqlite3.Connection, str, Path], None]
+    write: Callable[[DataFrame, Path], None]
 
 
 def to_csv(run: Path, out: Path | None = None) -> Written:
-    """Write all tables of a run into a new directory, ``<run name>-csv`` by default; of a damaged run what is whole.
+    """Write all tables of a run as CSV files, see :func:`to_tables`."""
+    return to_tables(run, out, Form("csv", _stream, _write))
+
+
+def to_tables(run: Path, out: Path | None, form: Form) -> Written:
+    """Write all tables of a run into a new directory, ``<run name>-<suffix>`` by default; the damage stays out.
 
     Raises:
         UsageError: the directory exists.
         StorageError: nothing in the store can be read, or the disk refused.
     """
-    out = out or Path(f"{named(run)}-csv")
-    refuse_existing(out)
-    beside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    with refusals(out):
-        beside.mkdir(parents=True)
-        try:
-            left_out = _write_tables(run, beside)
-            beside.rename(out)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+    out = out or Path(f"{named(run)}-{form.suffix}")
+    with new_directory(out) as beside:
+        left_out = _write_tables(run, beside, form)
     return Written(out, left_out)
 
 
-def _write_tables(run: Path, folder: Path) -> list[str]:
-    bad = _damaged(run)
+def _write_tables(run: Path, folder: Path, form: Form) -> list[str]:
+    bad = damaged_in(run)
     left_out = [f"trial {name}: its rows are not what was recorded" for name in bad.values()]
+    statistics = ", ".join(f"{name}.{form.suffix}" for name in FILES)
     with reading(run, is_trusted=False) as connection:
         _hide(connection, bad)
         there = queries(connection)
         for name in (name for name in TABLES if name in there):
+            path = folder / f"{name}.{form.suffix}"
             try:
-                _stream(connection, there[name], folder / f"{name}.csv")
+                form.stream(connection, there[name], path)
             except sqlite3.DatabaseError as error:
-                (folder / f"{name}.csv").unlink()
-                left_out.append(f"{name}.csv: {error}")
+                path.unlink()
+                left_out.append(f"{path.name}: {error}")
         if has_digests(connection) and not is_meta_whole(connection):
-            return [*left_out, f"{', '.join(STATISTICS)}: the config and environment are not what was recorded"]
+            return [*left_out, f"{statistics}: the config and environment are not what was recorded"]
         try:
             facts = facts_of(connection)
             steps = steps_of(stored_claims(facts["config"], facts["labels"]))
-            statistics = tables_of(frames_of(connection, run, steps)).files()
+            found = tables_of(frames_of(connection, run, steps)).files()
         except (sqlite3.DatabaseError, pd.errors.DatabaseError) as error:
-            return [*left_out, f"{', '.join(STATISTICS)}: {error}"]
-    for name, table in statistics.items():
-        write_csv(folder / f"{name}.csv", list(table.columns), table.itertuples(index=False))
+            return [*left_out, f"{statistics}: {error}"]
+    for name, table in found.items():
+        form.write(table, folder / f"{name}.{form.suffix}")
     return left_out
 
 
-def _damaged(run: Path) -> dict[int, str]:
+def damaged_in(run: Path) -> dict[int, str]:
     """The trials that are not what was recorded. SQLite reads little more over a connection that has met damage."""
     with reading(run, is_trusted=False) as connection:
         names = dict(connection.execute("SELECT id, trial FROM trials").fetchall())
@@ -94,9 +102,13 @@ def _hide(connection: sqlite3.Connection, trials: Iterable[int]) -> None:
 
 
 def _stream(connection: sqlite3.Connection, query: str, path: Path) -> None:
-    """Row by row, since a table may be larger than memory; cells as in ``write_csv``: SQLite has no NaN."""
-    with refusals(path), path.open("w", encoding="utf-8", newline="") as file:
+    """Cells as in ``write_csv``: SQLite has no NaN."""
+    with path.open("w", encoding="utf-8", newline="") as file:
         cursor = connection.execute(query)
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([column[0] for column in cursor.description])
         writer.writerows([plain_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in cursor)
+
+
+def _write(table: DataFrame, path: Path) -> None:
+    write_csv(path, list(table.columns), table.itertuples(index=False))

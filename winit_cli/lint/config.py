@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from winit_cli.claims.reach import seeds_for_claims
+from winit_cli.claims.claim import Portion
+from winit_cli.claims.reach import seeds_for_claims, seeds_for_share
 from winit_cli.findings import reach
 from winit_cli.lint.filled import Filled
 from winit_cli.lint.subject import Found, Label, Study
@@ -35,6 +36,12 @@ def few_seeds(study: Study) -> Iterator[Found]:
     if found.seeds < needed:
         one = "one seed says nothing of chance: no interval, no test; " if found.seeds == 1 else ""
         yield Found((), ("seeds",), f"{one}{found}", f"seeds: {needed}, or more", extent=needed)
+    for claim in study.plan.config.claims:
+        if isinstance(claim.statement, Portion):
+            needed = seeds_for_share(claim.statement, found.claims)
+            if found.seeds < needed:
+                reason = f"with {found.seeds} seeds no share, however clear, supports {claim.text}"
+                yield Found((), claim.given.path(), reason, f"seeds: {needed}, or more, or wider bounds", extent=needed)
 
 
 def shared_lr(study: Study) -> Iterator[Found]:

@@ -37,6 +37,9 @@ ActivationName = Literal[
     "crelu",
 ]
 
+# what models call the number of their hidden layers, and of the units of each
+SIZES = {"depth": ("depth", "layers", "num_layers"), "width": ("width", "hidden", "hidden_size")}
+
 
 @dataclass(frozen=True)
 class Task:
@@ -78,6 +81,13 @@ class Model:
     def options(self) -> type[Strict]:
         """The pydantic model of its options."""
         return options_of(self.build)
+
+    @property
+    def size_options(self) -> dict[str, str]:
+        """What it calls its ``depth`` and its ``width``, where it has them."""
+        given = self.options.model_fields
+        found = {axis: next((name for name in names if name in given), None) for axis, names in SIZES.items()}
+        return {axis: name for axis, name in found.items() if name}
 
 
 def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:

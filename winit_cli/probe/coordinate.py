@@ -8,27 +8,32 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
+from pandas import DataFrame
 from torch import Tensor, nn
 
+from winit_cli.claims.metrics import WIDTH_STEPS
 from winit_cli.engine.batches import batches
 from winit_cli.engine.initial import initialized, one_thread
 from winit_cli.engine.optimizer import make_optimizer, rate_factor
 from winit_cli.engine.serial import update
 from winit_cli.plan import Trial
 from winit_cli.probe.arrays import joined
-from winit_cli.probe.grid import Spot
+from winit_cli.probe.examples import first_examples
+from winit_cli.probe.grid import Spot, resized
 from winit_cli.probe.layers import Layer
+from winit_cli.probe.measured import WIDTH_SLOPE, Row
 from winit_cli.probe.observe import observed
-from winit_cli.probe.trials import first_examples
 from winit_cli.probe.untouched import untouched
 from winit_cli.rng import forked, seed_globals
+from winit_cli.stats import width_slopes
 
 COORDINATE_COLUMNS = ("label", "width", "seed", "step", "layer", "depth", "value")
-STEPS = 5
+STEPS = WIDTH_STEPS
 Sizes = Iterator[tuple[int, str, int, float]]
 
 
@@ -39,12 +44,36 @@ def check_spot(spot: Spot) -> Iterator[tuple[Any, ...]]:
         ConfigError: a scheme cannot fill the network; ForeignError where a user's code raised an error.
     """
     for trial in spot.trials:
-        with one_thread(), forked(trial.seed, "trial") if trial.setting.is_foreign else contextlib.nullcontext():
-            for step, layer, depth, value in _follow(trial):
-                yield spot.label, spot.width, trial.seed, step, layer, depth, value
+        for step, layer, depth, value in _follow(trial):
+            yield spot.label, spot.width, trial.seed, step, layer, depth, value
+
+
+def slope_rows(trial: Trial, widths: Sequence[int]) -> list[Row]:
+    """The exponent of the width in the change of each layer's pre-activations after each step, from networks of several
+    widths that start and train as the trial would.
+
+    Raises:
+        ConfigError, ForeignError: as above.
+    """
+    sizes = DataFrame(
+        [
+            (trial.label, width, trial.seed, *row)
+            for width in widths
+            for row in _follow(replace(trial, setting=resized(trial.setting, None, width)))
+        ],
+        columns=list(COORDINATE_COLUMNS),
+    )
+    slopes = width_slopes(sizes[sizes["step"] > 0])
+    found = zip(*(slopes[name] for name in ("layer", "depth", "step", "slope")), strict=True)
+    return [Row(layer, depth, f"{WIDTH_SLOPE}{step}", slope) for layer, depth, step, slope in found]
 
 
 def _follow(trial: Trial) -> Sizes:
+    with one_thread(), forked(trial.seed, "trial") if trial.setting.is_foreign else contextlib.nullcontext():
+        yield from _sizes(trial)
+
+
+def _sizes(trial: Trial) -> Sizes:
     """Train as the trial would, for 5 steps. At step 0 the root mean square of each layer's pre-activations on the
     examples of the first batches, and from then on that of their change since step 0."""
     setting, train = trial.setting, trial.setting.train

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from winit_cli.engine.division import MEMORY
 from winit_cli.errors import ConfigError, Fault, UsageError
+from winit_cli.probe.examples import EXAMPLES
 from winit_cli.probe.grid import Spot
-from winit_cli.probe.trials import EXAMPLES
 from winit_cli.schemes.apply import assign
 from winit_cli.schemes.slots import Slot
 from winit_cli.sizes import size_text

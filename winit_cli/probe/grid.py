@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from winit_cli.config import SchemeEntry
@@ -14,8 +14,6 @@ from winit_cli.plan import Plan, Trial
 from winit_cli.schemes.recipe import Recipe, Rule, Use
 from winit_cli.setting import Setting
 
-# what models call the number of their hidden layers, and of the units of each
-SIZES = {"depth": ("depth", "layers", "num_layers"), "width": ("width", "hidden", "hidden_size")}
 GAUSSIAN = "gaussian"  # the label of weights that a scan draws itself
 
 
@@ -40,13 +38,6 @@ class Spot:
     trials: tuple[Trial, ...]
 
 
-def size_options(setting: Setting) -> dict[str, str]:
-    """What the model calls its depth and its width, where it has them."""
-    given = setting.model.options.model_fields
-    found = {axis: next((name for name in names if name in given), None) for axis, names in SIZES.items()}
-    return {axis: name for axis, name in found.items() if name}
-
-
 def check_grid(plan: Plan, grid: Grid) -> None:
     """Refuse to scan what the model does not have, or what the config varies itself.
 
@@ -54,12 +45,10 @@ def check_grid(plan: Plan, grid: Grid) -> None:
         UsageError: the model has no option for an axis, or ``vary:`` names it.
     """
     setting = plan.settings[0]
-    there = size_options(setting)
+    there = setting.model.size_options
     for axis, values in (("depth", grid.depths), ("width", grid.widths)):
         if values and axis not in there:
-            having = [
-                f"{row.name}: {name}" for row in MODELS.values() if (name := _first(axis, row.options.model_fields))
-            ]
+            having = [f"{row.name}: {names[axis]}" for row in MODELS.values() if axis in (names := row.size_options)]
             raise UsageError(
                 f"{setting.model.name} has no option for its {axis}, so --{axis}s cannot scan it; "
                 f"models that do: {', '.join(having)}"
@@ -68,15 +57,11 @@ def check_grid(plan: Plan, grid: Grid) -> None:
             raise UsageError(f"the config varies model.{there[axis]} itself; scan it without: -s vary=null --{axis}s …")
 
 
-def _first(axis: str, given: Mapping[str, object]) -> str | None:
-    return next((name for name in SIZES[axis] if name in given), None)
-
-
 def spots(plan: Plan, grid: Grid, most_seeds: int | None) -> Iterator[Spot]:
     """All places, label by label, then by sigma_w, depth and width."""
     for setting in plan.settings:
         sized = {
-            sizes: _sized(setting, *sizes)
+            sizes: resized(setting, *sizes)
             for sizes in itertools.product(grid.depths or (None,), grid.widths or (None,))
         }
         seeds = setting.experiment.general.seeds[:most_seeds]
@@ -91,16 +76,16 @@ def _entries(setting: Setting, grid: Grid) -> int:
     return 1 if grid.sigma_w else len(setting.experiment.schemes)
 
 
-def _sized(setting: Setting, depth: int | None, width: int | None) -> Setting:
+def resized(setting: Setting, depth: int | None, width: int | None) -> Setting:
     """The setting with a model of another size."""
-    names, model = size_options(setting), setting.experiment.model
+    names, model = setting.model.size_options, setting.experiment.model
     given = {names[axis]: size for axis, size in (("depth", depth), ("width", width)) if size is not None}
     other = Entry(name=model.name, options=model.options | given)
     return replace(setting, experiment=setting.experiment.model_copy(update={"model": other}))
 
 
 def _size(setting: Setting, axis: str) -> int | None:
-    name = size_options(setting).get(axis)
+    name = setting.model.size_options.get(axis)
     if name is None:
         return None
     default = setting.model.options.model_fields[name].default

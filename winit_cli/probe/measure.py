@@ -16,6 +16,7 @@ from winit_cli.probe.arrays import mean_square
 from winit_cli.probe.calling import Loss, check_examples, loss_of
 from winit_cli.probe.gradients import Gradients, gradient_rows, gradients_of, weight_gradients
 from winit_cli.probe.histograms import gate_bins, gradient_bins, jacobian_bins, signal_bins, weight_bins
+from winit_cli.probe.layer_jacobian import layer_jacobian_rows
 from winit_cli.probe.layers import Layer, in_branches
 from winit_cli.probe.measured import Bin, Measured, Place, order
 from winit_cli.probe.memory import Memory, memory_rows
@@ -50,9 +51,10 @@ def measure(
         with twice_differentiable(module):
             with holding_statistics(module):
                 spectrum = jacobian(module, layers[0], x)
+                of_layers = list(layer_jacobian_rows(module, layers, x))
             quotient = quotient_row(module, layers[-1], x, y, loss)
         rows = [*activity(layers, x), *gradient_rows(gradients, layers, depths), *memory_rows(memories)]
-        rows += [*symmetry(of_weights), *jacobian_rows(spectrum, layers[-1]), quotient]
+        rows += [*of_layers, *symmetry(of_weights), *jacobian_rows(spectrum, layers[-1]), quotient]
         bins: list[Bin] = []
         if count_values:
             bins += [*weight_bins(module, layers, depths), *signal_bins(layers, len(x)), *gradient_bins(of_weights)]

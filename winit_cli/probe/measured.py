@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 LAG = "grad_norm_lag_"
+WIDTH_SLOPE = "width_slope_"
 METRICS = (
     *("pre_mean", "pre_mean_square", "act_mean_square", "act_variance", "layer_gain", "dead_fraction"),
     *("saturated_fraction", "correlation", "grad_norm", LAG, "memory_half_life"),
     *(f"gate_saturated_{gate}" for gate in ("input", "forget", "output", "reset", "update")),
-    *("jacobian_sq_sv_mean", "jacobian_sq_sv_var", "jacobian_sq_sv_max", "jacobian_condition"),
+    *(
+        "layer_jacobian_sv_mean",
+        "jacobian_sq_sv_mean",
+        "jacobian_sq_sv_var",
+        "jacobian_sq_sv_max",
+        "jacobian_condition",
+    ),
     *("distinct_units", "distinct_gradients", "gradient_rank", "gradient_quotient"),
+    WIDTH_SLOPE,
 )
 _ORDER = {metric: index for index, metric in enumerate(METRICS)}
 
@@ -22,9 +31,9 @@ def lag_metric(lag: int) -> str:
 
 
 def order(metric: str) -> tuple[int, int]:
-    """Where a metric stands among those of one layer; lags stand by their size."""
-    lag = metric.removeprefix(LAG)
-    return (_ORDER[LAG], int(lag)) if lag != metric else (_ORDER[metric], 0)
+    """Where a metric stands among those of one layer; lags and steps stand by their size."""
+    numbered = next((prefix for prefix in (LAG, WIDTH_SLOPE) if metric.startswith(prefix)), None)
+    return (_ORDER[numbered], int(metric.removeprefix(numbered))) if numbered else (_ORDER[metric], 0)
 
 
 class Row(NamedTuple):
@@ -76,6 +85,11 @@ class Measured:
     rows: tuple[Row, ...]
     bins: tuple[Bin, ...] = ()
     into_head: float = float("nan")
+
+    def with_rows(self, more: Iterable[Row]) -> Measured:
+        """The same with further rows."""
+        rows = sorted([*self.rows, *more], key=lambda row: (row.depth, order(row.metric)))
+        return replace(self, rows=tuple(rows))
 
     def value(self, depth: int, metric: str) -> float:
         """The number of a layer; NaN where there is none."""

@@ -11,10 +11,10 @@ from typing import Any
 from winit_cli.engine.initial import initialized, one_thread
 from winit_cli.plan import Trial
 from winit_cli.probe.chain import ratio
+from winit_cli.probe.examples import first_examples
 from winit_cli.probe.grid import Spot
 from winit_cli.probe.measured import Measured, lag_metric
 from winit_cli.probe.quick import measure_quickly
-from winit_cli.probe.trials import first_examples
 from winit_cli.probe.verdict import Verdict, judge
 from winit_cli.schemes.audit import InitRecord
 from winit_cli.theory import prediction

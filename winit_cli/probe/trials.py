@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-import torch
-
 from winit_cli.claims.metrics import METRICS
-from winit_cli.data.dataset import Part
-from winit_cli.engine.batches import batches
 from winit_cli.engine.initial import initialized, one_thread
 from winit_cli.plan import Plan, Trial
+from winit_cli.probe.coordinate import slope_rows
+from winit_cli.probe.examples import first_examples
 from winit_cli.probe.measure import measure
 from winit_cli.probe.measured import Measured
 from winit_cli.probe.verdict import Verdict, judge
@@ -22,7 +19,6 @@ from winit_cli.rng import forked
 
 SEEDS = 5  # of the config's are probed unless more are asked for: an odd number, whose median is one of them
 MOST = 100  # probes, of about a twentieth of a second, unless more are asked for
-EXAMPLES = 256
 COLUMNS = ("label", "seed", "layer", "depth", "metric", "value")
 HISTOGRAM_COLUMNS = ("label", "seed", "layer", "depth", "quantity", "low", "high", "count")
 VERDICT_COLUMNS = ("label", "verdict", "layer", "metric", "value", "advice")
@@ -107,12 +103,6 @@ def probe_trial(trial: Trial, count_values: bool = False) -> Measured:
     part = first_examples(setting.dataset.train, trial.seed, setting.train.batch_size)
     with forked(trial.seed, "trial") if setting.is_foreign else contextlib.nullcontext():
         model = initialized(trial).model
-        return measure(model, part.x, part.y, setting.loss.function, trial.seed, "step", 0, count_values=count_values)
-
-
-def first_examples(train: Part, seed: int, batch_size: int) -> Part:
-    """The examples of the first batches of a trial, up to 256."""
-    count = min(EXAMPLES, len(train.x) // batch_size * batch_size)
-    order = batches(seed, len(train.x), batch_size)
-    index = torch.cat(list(islice(order, -(-count // batch_size))))[:count]
-    return Part(train.x[index], train.y[index])
+        found = measure(model, part.x, part.y, setting.loss.function, trial.seed, "step", 0, count_values=count_values)
+    widths = setting.experiment.measure.widths
+    return found.with_rows(slope_rows(trial, widths)) if widths else found

@@ -9,9 +9,9 @@ from typing import Any
 
 from winit_cli.errors import UsageError
 from winit_cli.findings import Findings
+from winit_cli.findings.differences import differences
 from winit_cli.findings.numbers import Row, records, with_interval
 from winit_cli.jsonable import jsonable
-from winit_cli.report.differences import differences
 from winit_cli.stats import SELECTED, split_label
 
 
@@ -87,7 +87,9 @@ def join(found: Sequence[Findings]) -> Joined:
     columns = [column for name, one in zip(names, found, strict=True) for column in _columns(name, one)]
     labels = list(dict.fromkeys(label for column in columns for label in column.places))
     prints = {str(one.run.data.get("fingerprint")) for one in found}
-    return Joined(found[0].metric, list(found), names, columns, labels, differences(found), len(prints) == 1)
+    return Joined(
+        found[0].metric, list(found), names, columns, labels, differences([one.run for one in found]), len(prints) == 1
+    )
 
 
 def _names(found: Sequence[Findings]) -> list[str]:

@@ -26,7 +26,7 @@ from winit_cli.stats.power import seeds_for_a_verdict, seeds_needed, seeds_neede
 from winit_cli.stats.ranks import places, ranks
 from winit_cli.stats.rates import best_rates
 from winit_cli.stats.summary import MOMENTS, moments, summarize
-from winit_cli.stats.tests import SIGNIFICANT, holm, sign_flip_p, sign_flip_ps, sign_test_p
+from winit_cli.stats.tests import SIGNIFICANT, holm, share_p, sign_flip_p, sign_flip_ps, sign_test_p
 
 __all__ = [
     "COUNTED",
@@ -61,6 +61,7 @@ __all__ = [
     "seeds_for_a_verdict",
     "seeds_needed",
     "seeds_needed_by_signs",
+    "share_p",
     "sign_flip_p",
     "sign_flip_ps",
     "sign_of",

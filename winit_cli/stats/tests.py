@@ -41,11 +41,15 @@ def sign_flip_ps(rows: Sequence[Floats], alternative: Alternative = "two-sided")
     return p
 
 
-@lru_cache(maxsize=4_096)
 def sign_test_p(wins: int, losses: int, alternative: Alternative = "two-sided") -> float:
     """P of the exact sign test, in which ties have no say; ``greater`` is evidence for more wins."""
-    decided = wins + losses
-    return float(scipy_stats.binomtest(wins, decided, alternative=alternative).pvalue) if decided else 1.0
+    return share_p(wins, wins + losses, 0.5, alternative)
+
+
+@lru_cache(maxsize=4_096)
+def share_p(hits: int, n: int, share: float, alternative: Alternative = "two-sided") -> float:
+    """P of the exact binomial test that a share of all seeds is hit; ``greater`` is evidence for more."""
+    return float(scipy_stats.binomtest(hits, n, share, alternative=alternative).pvalue) if n else 1.0
 
 
 def holm(p: ArrayLike) -> Floats:

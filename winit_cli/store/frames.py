@@ -14,6 +14,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from winit_cli.errors import StorageError
+from winit_cli.store.digest import PROBED
 from winit_cli.store.reading import facts_of, reading, refuse_damage
 from winit_cli.store.runs import state_of
 from winit_cli.store.schema import PROBE, QUERIES, WARNINGS, gradients_at, queries
@@ -26,7 +27,8 @@ class RunFrames:
     ``units`` holds some first-layer units per trial: ``values`` is a float32 array of shape
     (units, height, width) or (units, length), ``moment`` is ``start`` or ``end``. ``halved`` says in words which stacks
     ran out of memory, the ``text`` of ``warnings`` what at the start of a trial is not as its scheme promises. The
-    tables hold the trials of the experiment's seeds; those that select learning rates are ``selection``.
+    tables hold the trials of the experiment's seeds; those that select learning rates are ``selection``. The probe
+    before training took ``probe_seconds``, which runs of older versions do not tell.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class RunFrames:
     halved: list[str] = field(default_factory=list)
     warnings: DataFrame = field(default_factory=DataFrame)
     selection: DataFrame = field(default_factory=DataFrame)
+    probe_seconds: float = 0.0
 
     @cached_property
     def weights(self) -> list[str]:
@@ -87,7 +90,8 @@ def frames_of(connection: sqlite3.Connection, path: Path, steps: Iterable[int] |
     frames["units"] = _with_arrays(frames["units"])
     meta["status"] = {**meta["status"], "state": state_of(path, meta)}
     facts: dict[str, Any] = {key: meta[key] for key in ("config", "env", "status", "data", "labels")} | frames
-    return _apart(RunFrames(path, **facts, halved=meta.get("halved", [])))
+    seconds = meta.get(PROBED, {}).get("seconds", 0.0)
+    return _apart(RunFrames(path, **facts, halved=meta.get("halved", []), probe_seconds=seconds))
 
 
 def _apart(run: RunFrames) -> RunFrames:
