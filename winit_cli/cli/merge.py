@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from winit_cli.cli import completion
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import RESULTS, Json, NoColor, Quiet, Results, StrictClaims
 from winit_cli.cli.shown import show
@@ -17,7 +18,9 @@ def merge(
     shards: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN…]", help="Shards by path or name, or the run whose shards are meant; default: the newest."
+            metavar="[RUN…]",
+            help="Shards by path or name, or the run whose shards are meant; default: the newest.",
+            autocompletion=completion.runs,
         ),
     ] = None,
     results: Results = RESULTS,
