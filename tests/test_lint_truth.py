@@ -60,8 +60,9 @@ def mlp(activation: str, depth: int, width: int = 30) -> str:
     return f"model={{name: mlp, width: {width}, depth: {depth}, activation: {activation}}}"
 
 
-def cnn(activation: str, channels: Sequence[int], pool: str) -> tuple[str, str]:
-    model = f"model={{name: cnn, channels: {list(channels)}, activation: {activation}, pool: {pool}}}"
+def cnn(activation: str, channels: Sequence[int], pool: str, repeat: int = 1) -> tuple[str, str]:
+    sizes = f"channels: {list(channels)}, repeat: {repeat}"
+    model = f"model={{name: cnn, {sizes}, activation: {activation}, pool: {pool}}}"
     return model, "data={name: digits, train_size: 128, test_size: 8}"
 
 
@@ -151,9 +152,11 @@ def test_the_expected_signal_is_the_measured_one(scheme: Any, settings: tuple[st
         assert math.sqrt(low) / 1.25 < first < math.sqrt(high) * 1.25
 
 
+@pytest.mark.parametrize("repeat", [1, 2])
 @pytest.mark.parametrize("pool", ["max", "avg", "none"])
-def test_bounds_of_a_pooled_net_hold(pool: str) -> None:
-    label, measured = one_label("kaiming_normal", *cnn("relu", [16, 16, 16], pool), seeds=3)
+def test_bounds_of_a_pooled_net_hold(pool: str, repeat: int) -> None:
+    channels = [16, 16, 16][: 4 - repeat]
+    label, measured = one_label("kaiming_normal", *cnn("relu", channels, pool, repeat), seeds=3)
     assert label.prediction is not None
     for depth, (low, high) in enumerate(label.prediction.squares, 1):
         assert math.sqrt(low) / 1.2 < measured.change(depth) < math.sqrt(high) * 1.2

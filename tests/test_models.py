@@ -77,15 +77,19 @@ def test_norm_comes_before_the_activation() -> None:
         torch.testing.assert_close(model(x), model.head(F.relu(z)))
 
 
+@pytest.mark.parametrize("repeat", [1, 2])
 @pytest.mark.parametrize(("pool", "function"), [("max", F.max_pool2d), ("avg", F.avg_pool2d), ("none", None)])
-def test_cnn_computes_its_formula(pool: str, function: Any) -> None:
-    model, x = _build("cnn", IMAGE, channels=(4, 5, 6), kernel_size=3, activation="tanh", pool=pool), _inputs(IMAGE)
-    convs = [f"convs.{i}.{part}" for i in range(3) for part in ("weight", "bias")]
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_cnn_computes_its_formula(activation: str, pool: str, function: Any, repeat: int) -> None:
+    options = {"kernel_size": 3, "activation": activation, "pool": pool, "repeat": repeat}
+    model, x = _build("cnn", IMAGE, channels=(4, 5, 6), **options), _inputs(IMAGE)
+    convs = [f"convs.{i}.{part}" for i in range(3 * repeat) for part in ("weight", "bias")]
     assert _names(model) == [*convs, "head.weight", "head.bias"]
+    assert [conv.out_channels for conv in model.convs] == [size for size in (4, 5, 6) for _ in range(repeat)]
     hidden = x
-    for i, conv in enumerate(model.convs):
-        hidden = torch.tanh(F.conv2d(hidden, conv.weight, conv.bias, padding=1))
-        hidden = function(hidden, 2) if function is not None and i < 2 else hidden
+    for i, conv in enumerate(model.convs, 1):
+        hidden = getattr(torch, activation)(F.conv2d(hidden, conv.weight, conv.bias, padding=1))
+        hidden = function(hidden, 2) if function is not None and i in (repeat, 2 * repeat) else hidden
     assert hidden.shape[2:] == ((2, 1) if function else (8, 6))
     torch.testing.assert_close(model(x), model.head(hidden.mean(dim=(2, 3))))
 

@@ -32,7 +32,7 @@ MODELS: dict[str, tuple[str, ...]] = {
     "mlp layer norm": ("model.norm=layer",),
     "mlp regression": (ADDING,),
     "cnn": ("model={name: cnn, channels: [3, 4]}", IMAGES),
-    "cnn batch norm": ("model={name: cnn, channels: [3, 4], norm: batch, pool: avg}", IMAGES),
+    "cnn batch norm": ("model={name: cnn, channels: [3, 4], repeat: 2, norm: batch, pool: avg}", IMAGES),
     "cnn layer norm": ("model={name: cnn, channels: [3, 4], norm: layer, kernel_size: 2}", IMAGES),
     "resnet": ("model={name: resnet, width: 3, depth: 2}", IMAGES),
     "resmlp": ("model={name: resmlp, width: 6, depth: 2, branch_layers: 1, branch_scale: learned}",),

@@ -207,7 +207,10 @@ def test_correlation_is_the_mean_cosine() -> None:
     assert math.isnan(signal.correlation(z[2:3]))
 
 
-def test_the_variance_of_activations() -> None:
+def test_variances_leave_out_the_mean() -> None:
+    z = randn(5, 3, 4).double() - 3
+    assert signal.pre_variance(z) == pytest.approx(signal.pre_mean_square(z) - signal.pre_mean(z) ** 2)
+    assert signal.pre_variance(torch.full((5, 1, 4), 0.1, dtype=torch.float64)) == 0
     a = randn(5, 3, 4).double() + 2
     assert signal.act_variance(a) == pytest.approx(signal.act_mean_square(a) - signal.pre_mean(a) ** 2)
     assert signal.act_variance(torch.full((5, 1, 4), 0.1, dtype=torch.float64)) == 0

@@ -78,6 +78,7 @@ METRICS = table(
     *(_curve(part, what) for part in PARTS for what in ("loss", "accuracy")),
     _probed("pre_mean", "mean of a layer's pre-activations"),
     _probed("pre_mean_square", "mean square of a layer's pre-activations"),
+    _probed("pre_variance", "variance of a layer's pre-activations"),
     _probed("pre_grad_norm", "norm of the gradient with respect to a layer's pre-activations", "grad_norm"),
     _probed("act_mean_square", "mean square of a layer's activations"),
     _probed("act_variance", "variance of a layer's activations"),

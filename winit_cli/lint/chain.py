@@ -85,11 +85,12 @@ def _surroundings(setting: Setting, hidden: int) -> Iterator[tuple[Pool, float]]
         yield from [(Pool(), 1.0)] * (hidden + 1)
         return
     height, width = setting.task.input_shape[1:]
-    kind, kernel = options["pool"], options["kernel_size"]
+    kind, kernel, repeat = options["pool"], options["kernel_size"], options["repeat"]
     for depth in range(hidden):
-        yield (Pool(kind, 4) if depth and kind != "none" else Pool()), _inside(height, kernel) * _inside(width, kernel)
-        if kind != "none" and depth < hidden - 1:
+        is_pooled = kind != "none" and depth > 0 and depth % repeat == 0
+        if is_pooled:
             height, width = height // 2, width // 2
+        yield (Pool(kind, 4) if is_pooled else Pool()), _inside(height, kernel) * _inside(width, kernel)
     yield Pool("avg", height * width), 1.0
 
 

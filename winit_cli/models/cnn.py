@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from winit_cli.errors import UsageError
 from winit_cli.models.norms import Norm, norm_of_channels
 from winit_cli.models.row import ActivationName, Model, Task, activation_function, refuse_doubling, refuse_target_steps
-from winit_cli.tables import PositiveInt
+from winit_cli.tables import Layers, PositiveInt
 
 Pool = Literal["max", "avg", "none"]
 Channels = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
@@ -26,36 +26,37 @@ POOLS: dict[Pool, Callable[[Tensor], Tensor]] = {
 
 
 class CNN(nn.Module):
-    """Convolution (same padding) → norm → activation, 2x2 pooling after all but the last, global average,
-    linear head: (…, B, C, H, W) → (…, B, outputs)."""
+    """Convolution (same padding) → norm → activation, ``repeat`` times for each of ``channels``, with 2x2 pooling
+    between them; global average, linear head: (…, B, C, H, W) → (…, B, outputs)."""
 
     def __init__(
         self,
         inputs: int,
         outputs: int,
         channels: Sequence[int],
+        repeat: int,
         kernel_size: int,
         activation: str,
         norm: Norm,
         pool: Pool,
     ) -> None:
         super().__init__()
-        sizes = [inputs, *channels]
+        sizes = [inputs, *(size for size in channels for _ in range(repeat))]
         margin = (kernel_size - 1) // 2
         self.convs = nn.ModuleList(nn.Conv2d(a, b, kernel_size, padding=margin) for a, b in pairwise(sizes))
-        self.norms = nn.ModuleList(norm_of_channels(norm, size) for size in channels)
+        self.norms = nn.ModuleList(norm_of_channels(norm, size) for size in sizes[1:])
         self.head = nn.Linear(channels[-1], outputs)
         self._function = activation_function(activation)
         self._pool = POOLS[pool]
+        self._pools_after = range(repeat - 1, len(self.convs) - 1, repeat)
         self._pools_first = (activation, pool) == ("relu", "max")  # the same bits, with a quarter of the traffic
         self._extra = 1 - kernel_size % 2  # an even kernel needs one more row below and column to the right
 
     def forward(self, x: Tensor) -> Tensor:
-        last = len(self.convs) - 1
         for index, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             x = F.pad(x, (0, self._extra, 0, self._extra)) if self._extra else x
             x = norm(conv(x))
-            if index == last:
+            if index not in self._pools_after:
                 x = self._function(x)
             elif self._pools_first:
                 x = self._function(pooled(x, self._pool))
@@ -90,12 +91,13 @@ def cnn(
     task: Task,
     *,
     channels: Channels = (16, 32, 32),
+    repeat: Layers = 1,
     kernel_size: PositiveInt = 3,
     activation: ActivationName = "relu",
     norm: Norm = "none",
     pool: Pool = "max",
 ) -> CNN:
-    """A CNN on images.
+    """A CNN on images; each entry of ``channels`` stands for ``repeat`` convolutions.
 
     Raises:
         UsageError: the inputs are not images, or are too small for so many poolings, or the activation is crelu.
@@ -108,7 +110,7 @@ def cnn(
             f"cnn halves the image after each of {pools} layers, but the images are only {side} wide or high; "
             f"use at most {side.bit_length()} channels entries, or pool: none"
         )
-    return CNN(inputs, task.outputs, channels, kernel_size, activation, norm, pool)
+    return CNN(inputs, task.outputs, channels, repeat, kernel_size, activation, norm, pool)
 
 
 MODEL = Model("cnn", cnn, "convolutions with pooling, global average and a linear head; for images")

@@ -22,6 +22,7 @@ def activity(layers: Sequence[Layer], x: Tensor) -> Iterator[Row]:
         values = {
             "pre_mean": signal.pre_mean(z),
             "pre_mean_square": square,
+            "pre_variance": signal.pre_variance(z),
             "layer_gain": signal.layer_gain(square, before),
             "correlation": signal.correlation(z),
             **(_states(layer, z) if layer.is_recurrent else _activations(layer, z)),

@@ -9,8 +9,8 @@ from typing import NamedTuple
 LAG = "grad_norm_lag_"
 WIDTH_SLOPE = "width_slope_"
 METRICS = (
-    *("pre_mean", "pre_mean_square", "act_mean_square", "act_variance", "layer_gain", "dead_fraction"),
-    *("saturated_fraction", "correlation", "grad_norm", LAG, "memory_half_life"),
+    *("pre_mean", "pre_mean_square", "pre_variance", "act_mean_square", "act_variance", "layer_gain"),
+    *("dead_fraction", "saturated_fraction", "correlation", "grad_norm", LAG, "memory_half_life"),
     *(f"gate_saturated_{gate}" for gate in ("input", "forget", "output", "reset", "update")),
     *(
         "layer_jacobian_sv_mean",

@@ -25,6 +25,11 @@ def pre_mean_square(z: Tensor) -> float:
     return float(torch.linalg.vector_norm(z)) ** 2 / z.numel()
 
 
+def pre_variance(z: Tensor) -> float:
+    """``Var[z]`` over examples, positions and units, which LSUV sets to 1 (Mishkin & Matas 2016, arXiv:1511.06422)."""
+    return z.var(correction=0).item()
+
+
 def act_mean_square(a: Tensor) -> float:
     """``E[f(z)^2]`` over examples, positions and units, what He et al. 2015 (arXiv:1502.01852) call E[x^2]."""
     return float(torch.linalg.vector_norm(a)) ** 2 / a.numel()
