@@ -22,7 +22,7 @@ test: $(VENV)/.dev ## run the tests that are not marked slow
 	$(PYTEST) -m "not slow"
 
 .PHONY: test-all
-test-all: $(VENV)/.dev ## run all tests
+test-all: $(VENV)/.all ## run all tests
 	$(PYTEST)
 
 .PHONY: bench
@@ -66,4 +66,8 @@ $(VENV)/.run: pyproject.toml constraints.txt | say-torch
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[vision,dev]"
+	@touch $@
+
+$(VENV)/.all: $(VENV)/.dev
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[vision,dev,ray]"
 	@touch $@

@@ -41,6 +41,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.places: list[str] = []
         self.done: list[tuple[str, str]] = []
         self.before: list[tuple[str, str, float | None]] = []
         self.finals: list[float | None] = []
@@ -61,6 +62,9 @@ class Heard:
     def trial_done(self, trial: Trial, status: str, final: float | None) -> None:
         self.done.append((trial.key, status))
         self.finals.append(final)
+
+    def where(self, text: str) -> None:
+        self.places.append(text)
 
     def note(self, text: str) -> None:
         self.notes.append(text)

@@ -51,20 +51,22 @@ BELOW["plots"] = {*BELOW["stats"], "stats", *BELOW["theory"], "theory", "visible
 BELOW["report"] = {*BELOW["plots"], "plots", "findings", "jsonable"}
 BELOW["stopping"] = {"errors"}
 BELOW["workers"] = {"errors", "foreign", "stopping"}
-BELOW["training"] = {"stopping", "workers", *BELOW["engine"], "engine", *BELOW["store"], "store"}
+BELOW["orders"] = {*BELOW["engine"], "engine"}
+BELOW["packing"] = {*BELOW["plan"], "plan", "plugins"}
+BELOW["station"] = {"orders", "packing", "stopping", "workers", *BELOW["orders"]}
+BELOW["training"] = {"stopping", "workers", "orders", *BELOW["engine"], "engine", *BELOW["store"], "store"}
+BELOW["stations"] = {*BELOW["training"], "training", "station"}
+BELOW["cluster"] = {*BELOW["stations"], "packing", "environment"}
 BELOW["probing"] = {*BELOW["training"], "training", *BELOW["probe"], "probe"}
-BELOW["runner"] = {
-    *BELOW["probing"],
-    "probing",
-    "environment",
-    "resolved",
-    *BELOW["stats"],
-    "stats",
-    "findings",
-    "claims",
-}
+BELOW["shards"] = {*BELOW["engine"], "engine", "store"}
+BELOW["copying"] = {*BELOW["training"], "training", "shards", "environment"}
+BELOW["run_files"] = {"config", "claims", "findings", "store"}
+BELOW["parts"] = {*BELOW["shards"], "shards", "environment"}
+BELOW["merge"] = {*BELOW["parts"], "parts", "run_files"}
+BELOW["runner"] = {*BELOW["probing"], "probing", *BELOW["copying"], "copying", "resolved", "run_files"}
+BELOW["runner"] |= {"packing", "station", "stations", "cluster"}
 BELOW["bench"] = {*BELOW["runner"], "runner"}
-BELOW["export"] = set(BELOW["runner"])
+BELOW["export"] = {*BELOW["runner"], *BELOW["findings"], "findings"}
 BELOW["verify"] = {*BELOW["export"], "export"}
 PARTS_WITHOUT_TORCH = (
     *("store.frames", "store.runs", "stats", "claims.check", "claims.decide", "findings"),

@@ -13,7 +13,7 @@ import torch
 from commands import refused, winit, winit_json, write
 from small import Heard, bytes_of, plan_of, run_of
 
-from winit_cli import training
+from winit_cli import orders
 from winit_cli.engine import stacks
 from winit_cli.engine.division import MEMORY, bytes_by_stack, bytes_of_trial, division
 from winit_cli.errors import UsageError
@@ -140,9 +140,9 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, results: Path, how: How) -> Path:
             raise Stop
         yield from training_stack(*arguments, **named)
 
-    training_stack = training.train_stack
+    training_stack = orders.train_stack
     with monkeypatch.context() as patch:
-        patch.setattr(training, "train_stack", stopping)
+        patch.setattr(orders, "train_stack", stopping)
         with pytest.raises(Stop):
             run_plan(plan_of(*STACKED), results, Heard(), how)
     return next(results.iterdir())

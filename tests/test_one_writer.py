@@ -159,7 +159,7 @@ import os, sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from typer.testing import CliRunner
-import winit_cli.training as training
+import winit_cli.orders as orders
 from winit_cli.cli import app
 from small import run_of
 config, results, count = sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
@@ -170,13 +170,13 @@ children = []
 for _ in range(count):
     child = os.fork()
     if child == 0:
-        real = training.train_stack
+        real = orders.train_stack
         def waiting(*arguments, **named):
             os.read(refused[0], count - 1) if not waited else None
             waited.append(1)
             return real(*arguments, **named)
         waited = []
-        training.train_stack = waiting
+        orders.train_stack = waiting
         os.read(go[0], 1)
         result = CliRunner().invoke(app, ["run", config, "--results", str(results)])
         said = result.stderr.replace("\\n", " ") if result.exit_code else ""

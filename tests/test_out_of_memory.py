@@ -11,7 +11,7 @@ from commands import winit, write
 from small import Heard, run_of
 from test_memory import STACKED
 
-from winit_cli import training
+from winit_cli import orders
 from winit_cli.engine import stacks
 from winit_cli.engine.stacked import train_stack
 from winit_cli.findings import Findings
@@ -35,7 +35,7 @@ def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
                 raise MemoryError
             yield records
 
-    monkeypatch.setattr(training, "train_stack", limited)
+    monkeypatch.setattr(orders, "train_stack", limited)
     monkeypatch.setattr(stacks, "ON_CPU", 12)
 
 

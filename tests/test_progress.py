@@ -15,7 +15,7 @@ from small import Heard, plan_of, run_of
 from test_memory import Stop
 from test_stacks import ONE_DIVERGES
 
-from winit_cli import stopping, training
+from winit_cli import orders, stopping
 from winit_cli.cli.progress import Reporter, reporting
 from winit_cli.cli.tally import Tally
 from winit_cli.cli.terminal import Terminal
@@ -64,8 +64,8 @@ def test_a_failed_trial_is_spared_the_rest(tmp_path: Path, monkeypatch: pytest.M
                 raise RuntimeError("no luck")
             yield record
 
-    training_trial = training.train_trial
-    monkeypatch.setattr(training, "train_trial", failing)
+    training_trial = orders.train_trial
+    monkeypatch.setattr(orders, "train_trial", failing)
     heard = Heard()
     run_of(tmp_path, *THREE, "engine=serial", heard=heard)
     assert (heard.steps, heard.spared) == (48, 24)
@@ -100,7 +100,7 @@ def test_what_a_halved_stack_repeats_is_told_once(tmp_path: Path, monkeypatch: p
                 raise torch.OutOfMemoryError
             yield records
 
-    monkeypatch.setattr(training, "train_stack", limited)
+    monkeypatch.setattr(orders, "train_stack", limited)
     heard = Heard()
     run_of(tmp_path, *THREE, "engine=stacked", heard=heard)
     assert (heard.steps, heard.spared) == (72, 0)

@@ -14,7 +14,7 @@ import torch
 from small import BASE, Heard, bytes_of, rows, run_of
 from typer.testing import CliRunner
 
-from winit_cli import runner, stopping, training
+from winit_cli import orders, runner, stopping
 from winit_cli.cli import app
 from winit_cli.data.dataset import Dataset
 from winit_cli.engine.serial import train_trial
@@ -52,8 +52,8 @@ def break_off(monkeypatch: pytest.MonkeyPatch, key: str, error: BaseException, a
                 raise error
             yield records
 
-    monkeypatch.setattr(training, "train_trial", broken)
-    monkeypatch.setattr(training, "train_stack", broken_stack)
+    monkeypatch.setattr(orders, "train_trial", broken)
+    monkeypatch.setattr(orders, "train_stack", broken_stack)
 
 
 @pytest.mark.parametrize(

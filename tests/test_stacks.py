@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from small import bytes_of, rows, run_of
 
-from winit_cli import stopping, training
+from winit_cli import orders, stopping
 from winit_cli.engine.records import Finished
 from winit_cli.engine.stacked import train_stack
 
@@ -49,7 +49,7 @@ def test_a_divergence_after_a_checkpoint_commits_its_own_trials_alone(
 
     with monkeypatch.context() as patch:
         patch.setattr(stopping.Timer, "is_due", only_once)
-        patch.setattr(training, "train_stack", stopping_after_the_divergence)
+        patch.setattr(orders, "train_stack", stopping_after_the_divergence)
         with pytest.raises(Stop):
             run_of(tmp_path / "broken", *ONE_DIVERGES)
     assert bytes_of(run_of(tmp_path / "broken", *ONE_DIVERGES)) == bytes_of(wanted)

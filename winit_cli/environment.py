@@ -6,6 +6,7 @@ import datetime
 import os
 import platform
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ import torch
 
 from winit_cli import __version__
 from winit_cli.errors import UsageError
+
+SHOWN_IF_DIFFERENT = ("winit", "python", "numpy", "cpu", "threads")
+REFUSED_IF_DIFFERENT = ("torch", "cpu_capability", "gpu")  # with these, the same steps give other bits
 
 
 def resolve_device(text: str) -> str:
@@ -34,9 +38,30 @@ def resolve_device(text: str) -> str:
     return text
 
 
+def resolve_devices(text: str, *, elsewhere: bool = False) -> tuple[str, ...]:
+    """The devices that stacks train on side by side, from what the user asked for: ``cuda:0,cuda:1``, or ``cuda:all``.
+    A GPU that is ``elsewhere`` need not be here.
+
+    Raises:
+        UsageError: no such device here, or one of another kind than CUDA among several.
+    """
+    if elsewhere and text == "cuda":
+        return (text,)
+    if text == "cuda:all":
+        resolve_device("cuda")
+        return tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
+    names = text.split(",")
+    if len(names) > 1 and not all(name.startswith("cuda:") for name in names):
+        raise UsageError(
+            f"--device {text}: several devices are GPUs, each by its number: cuda:0,cuda:1, or cuda:all (on a "
+            "processor stacks train side by side anyway, one for each thread)"
+        )
+    return tuple(map(resolve_device, names))
+
+
 def environment(device: str) -> dict[str, Any]:
     """The facts of ``env.json``."""
-    cuda = torch.device(device).type == "cuda"
+    cuda = torch.device(device).type == "cuda" and torch.cuda.is_available()
     return {
         "winit": __version__,
         "python": platform.python_version(),
@@ -52,6 +77,12 @@ def environment(device: str) -> dict[str, Any]:
         "git_commit": _commit(),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], keys: Sequence[str] = SHOWN_IF_DIFFERENT) -> str:
+    """What differs between two environments: ``torch 2.12.0, not 2.13.0``."""
+    keys = [key for key in keys if key in theirs and theirs[key] != ours[key]]
+    return ", ".join(f"{key} {theirs[key]}, not {ours[key]}" for key in keys)
 
 
 def _cpu() -> str:

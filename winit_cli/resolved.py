@@ -1,7 +1,9 @@
-"""The resolved config as it is written to ``config.yaml``: running it again gives the same run."""
+"""What a run records of its plan: the resolved config as it is written to ``config.yaml``, which gives the same run
+again, and how its labels and data are to be read."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from winit_cli.plan import Plan
@@ -56,3 +58,25 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def facts_of(plan: Plan) -> dict[str, Any]:
+    """Config, labels, recipes and data, as the store keeps them."""
+    data = plan.settings[0].dataset
+    losses = {setting.suffix.removeprefix("@"): setting.constant_loss for setting in plan.settings}
+    alike = len(set(losses.values())) == 1
+    return {
+        "config": resolved_config(plan),
+        "labels": plan.labels,
+        "recipes": {e.label + s.suffix: asdict(e.recipe) for s in plan.settings for e in s.experiment.schemes},
+        "data": {
+            "name": data.name,
+            "task": "classification" if plan.settings[0].has_accuracy else "regression",  # what results are ranked by
+            "outputs": data.outputs,
+            "source": data.source,
+            "fingerprint": data.fingerprint,
+            "constant_loss": next(iter(losses.values())) if alike else None,
+            "constant_losses": losses,
+            "notes": list(plan.settings[0].notes),
+        },
+    }

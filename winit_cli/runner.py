@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from winit_cli.config import dump
+from winit_cli.copying import copy_finished
 from winit_cli.engine.division import MEMORY, Division, division, left_aside, too_large
 from winit_cli.engine.numerics import replayable
-from winit_cli.environment import environment
+from winit_cli.environment import REFUSED_IF_DIFFERENT, differences, environment
 from winit_cli.errors import UsageError, WinitError
-from winit_cli.findings.tables import steps_of, tables_of
+from winit_cli.packing import Code, pack
 from winit_cli.plan import Plan
 from winit_cli.probing import probe_run
-from winit_cli.resolved import resolved_config
-from winit_cli.store.files import write_csv, write_json, write_text
-from winit_cli.store.frames import read_run
+from winit_cli.resolved import facts_of
+from winit_cli.run_files import write_config, write_tables
+from winit_cli.shards import Shard, Share, share_of
+from winit_cli.station import Setup
+from winit_cli.stations import stations
 from winit_cli.store.lock import writing
 from winit_cli.store.reading import FILE
-from winit_cli.store.runs import finished_elsewhere, run_facts
+from winit_cli.store.runs import run_facts
 from winit_cli.store.store import Store
-from winit_cli.training import Progress, Training, headline, warning
-
-SHOWN_IF_DIFFERENT = ("winit", "python", "numpy", "cpu", "threads")
-REFUSED_IF_DIFFERENT = ("torch", "cpu_capability", "gpu")  # with these, the same steps give other bits
+from winit_cli.training import Progress, Training, headline
+from winit_cli.workers import Pool, side_by_side
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,21 @@ class Result:
 class How:
     """How to run a plan. ``fresh`` trains everything again in a sibling directory, ``fail_fast`` stops at the first
     trial that fails, ``take_over`` takes the place of another process that writes the run, ``memory`` in bytes is what
-    the stacks that train at once may take, ``MEMORY`` if ``None``; a run that goes on keeps the budget it has.
+    the stacks that train at once may take, ``MEMORY`` if ``None``; a run that goes on keeps the budget it has. With a
+    ``shard`` only its share of the trials is trained, in a directory of its own. ``devices`` are several GPUs that
+    train side by side; ``on`` is a Ray cluster (``winit_cli.cluster.join`` has the forms) whose machines train, each
+    stack with so many ``gpus``. For both ``code`` is the user's own that is loaded.
     """
 
     fresh: bool = False
     fail_fast: bool = False
     take_over: bool = False
     memory: int | None = None
+    shard: Shard | None = None
+    devices: tuple[str, ...] = ()
+    on: str | None = None
+    gpus: float = 1.0
+    code: Code = field(default_factory=Code)
 
 
 def run_plan(plan: Plan, results: Path, progress: Progress, how: How = How()) -> Result:
@@ -62,33 +71,48 @@ def run_plan(plan: Plan, results: Path, progress: Progress, how: How = How()) ->
         UsageError: the run was started with other versions or on another device, which would give other bits.
         StorageError: the disk refuses; what was committed before is kept.
     """
-    directory = _directory(plan, results, how.fresh)
+    directory = _directory(plan, results, how)
+    here = _here(plan, how)
+    share = share_of(plan, directory, here, how.shard) if how.shard else None
     with writing(directory, take_over=how.take_over) as owner, Store(directory, owner) as store:
-        here = environment(plan.settings[0].device) | {"memory_budget_bytes": how.memory or MEMORY}
         env = store.meta("env") if store.has_begun() else here
         _refuse_other_bits(store, env, here)
         status = store.meta("status", {"state": "running", "trials": {}})
-        damaged = store.register(plan.trials, _facts(plan) | {"env": env, "status": status})
+        facts = facts_of(plan) | {"env": env, "status": status} | (share.facts() if share else {})
+        positions = share.positions if share else range(len(plan.trials))
+        damaged = store.register({position: plan.trials[position] for position in positions}, facts)
         if damaged:
             progress.note(f"damaged in {FILE}, so trained anew: {', '.join(damaged)}")
         was_complete = not store.unfinished()
         if not was_complete:
             _prepare(plan, store, env, here, progress)
             if not how.fresh:
-                _copy_finished(plan, store, results, progress)
+                copy_finished(plan, store, results, progress, how.shard)
         with _interruptible(store):
-            probe_run(plan, store, progress)
+            if share is None or share.shard.number == 1:  # the others would measure the same
+                probe_run(plan, store, progress)
             if not was_complete:
-                _train_all(plan, store, env, progress, how)
-        _write_tables(plan, store, progress)
+                divided = _divided(plan, store, env, progress, how, share)
+                _train_all(plan, store, divided, progress, how)
+        write_tables(store, progress.note)
         counts = store.write_status("failed" if store.unfinished() else "complete")["trials"]
         store.shrink()
         return Result(directory, counts, was_complete, store.failures())
 
 
+def _here(plan: Plan, how: How) -> dict[str, Any]:
+    """The facts of this machine that a run records as it starts."""
+    found = environment(plan.settings[0].device) | {"memory_budget_bytes": how.memory or MEMORY}
+    if len(how.devices) < 2:
+        return found
+    names = dict.fromkeys(environment(device)["gpu"] or "" for device in how.devices)
+    gpu = ", ".join(filter(None, names)) or None
+    return found | {"device": ",".join(how.devices), "gpu": gpu, "gpus": len(how.devices)}
+
+
 def _refuse_other_bits(store: Store, env: dict[str, Any], here: dict[str, Any]) -> None:
     """A run is not continued where its trials would come out otherwise than the others."""
-    differs = _differences(env, here, REFUSED_IF_DIFFERENT)
+    differs = differences(env, here, REFUSED_IF_DIFFERENT)
     if differs and store.unfinished():
         raise UsageError(
             f"{store.directory} was started with {differs}, so the trials that are missing would come out otherwise "
@@ -96,86 +120,57 @@ def _refuse_other_bits(store: Store, env: dict[str, Any], here: dict[str, Any]) 
         )
 
 
-def _directory(plan: Plan, results: Path, fresh: bool) -> Path:
-    """The plan's directory; with ``fresh`` the last sibling (``-2``, ``-3`` …) if unfinished, else the next."""
-    directory, number = results / plan.name, 2
-    while fresh and (directory / FILE).exists():
+def _directory(plan: Plan, results: Path, how: How) -> Path:
+    """The directory of the plan or its shard; with ``fresh`` the last sibling (``-2``, ``-3`` …) if unfinished, else
+    the next."""
+    name = how.shard.directory(plan.name) if how.shard else plan.name
+    directory, number = results / name, 2
+    while how.fresh and (directory / FILE).exists():
         if number > 2 and run_facts(directory).get("status", {}).get("state") != "complete":
             break
-        directory, number = results / f"{plan.name}-{number}", number + 1
+        directory, number = results / f"{name}-{number}", number + 1
     return directory
 
 
-def _facts(plan: Plan) -> dict[str, Any]:
-    data = plan.settings[0].dataset
-    losses = {setting.suffix.removeprefix("@"): setting.constant_loss for setting in plan.settings}
-    alike = len(set(losses.values())) == 1
-    return {
-        "config": resolved_config(plan),
-        "labels": plan.labels,
-        "recipes": {e.label + s.suffix: asdict(e.recipe) for s in plan.settings for e in s.experiment.schemes},
-        "data": {
-            "name": data.name,
-            "task": "classification" if plan.settings[0].has_accuracy else "regression",  # what results are ranked by
-            "outputs": data.outputs,
-            "source": data.source,
-            "fingerprint": data.fingerprint,
-            "constant_loss": next(iter(losses.values())) if alike else None,
-            "constant_losses": losses,
-            "notes": list(plan.settings[0].notes),
-        },
-    }
-
-
 def _prepare(plan: Plan, store: Store, env: dict[str, Any], here: dict[str, Any], progress: Progress) -> None:
-    differs = _differences(env, here | {"threads": env["threads"]})  # the thread count is restored
+    differs = differences(env, here | {"threads": env["threads"]})  # the thread count is restored
     if differs:
         progress.note(f"this run was started with {differs}")
-    write_text(store.directory / "config.yaml", dump(resolved_config(plan)))
-    write_json(store.directory / "env.json", env)
+    write_config(store)
     store.write_status("running")
 
 
-def _copy_finished(plan: Plan, store: Store, results: Path, progress: Progress) -> None:
-    missing = store.unfinished()
-    ours: dict[str, list[int]] = {}
-    for position in missing:
-        ours.setdefault(plan.trials[position].identity, []).append(position)
-    env, warned, copied = store.meta("env"), store.warnings(), 0
-    for other, found in finished_elsewhere(results, store.directory, ours).items():
-        pairs = [(theirs, position) for identity, theirs in found.items() for position in ours[identity]]
-        store.copy(other, pairs)
-        progress.note(f"{len(pairs)} copied from {other.name}")
-        copied += len(pairs)
-        differs = _differences(run_facts(other).get("env", {}), env, (*REFUSED_IF_DIFFERENT, *SHOWN_IF_DIFFERENT))
-        if differs:
-            text = f"{other.name}, whose trials are copied, ran with {differs}"
-            progress.note(text)
-            env = env | {"copied": [*env.get("copied", []), text]}
-    for label, (seed, texts) in store.warnings().items():
-        if label not in warned:
-            progress.note(warning(label, seed, texts))
-    if copied:
-        store.set_meta(env=env)
-        progress.note(f"{len(missing) - copied} to train")
-
-
-def _differences(theirs: dict[str, Any], ours: dict[str, Any], keys: Sequence[str] = SHOWN_IF_DIFFERENT) -> str:
-    """What differs: ``torch 2.12.0, not 2.13.0``."""
-    keys = [key for key in keys if key in theirs and theirs[key] != ours[key]]
-    return ", ".join(f"{key} {theirs[key]}, not {ours[key]}" for key in keys)
-
-
-def _train_all(plan: Plan, store: Store, env: dict[str, Any], progress: Progress, how: How) -> None:
-    missing = store.unfinished()
-    divided = _divided(plan, store, env, progress, how)
+def _train_all(plan: Plan, store: Store, divided: Division, progress: Progress, how: How) -> None:
+    missing, trials = store.unfinished(), sum(store.counts().values())
     updates = sum(plan.trials[position].setting.steps for position in missing)
-    progress.begin(len(plan.trials), len(plan.trials) - len(missing), updates)
+    progress.begin(trials, trials - len(missing), updates)
     for position, status, *finals in store.finals():
         progress.known(plan.trials[position], status, headline(plan.trials[position], *finals))
     training = Training(plan, store, progress, fail_fast=how.fail_fast)
+    env = store.meta("env")
     with replayable(plan.settings[0].device, env["threads"], plan.config.base.general.precision):
-        training.run(divided.stacks, divided.at_once)
+        training.run(divided.stacks, _workers(plan, store, divided, progress, how))
+
+
+def _workers(plan: Plan, store: Store, divided: Division, progress: Progress, how: How) -> AbstractContextManager[Pool]:
+    """Where stacks train: on a cluster, in a process for each of several devices, else here."""
+    if how.on is None and len(how.devices) < 2:
+        return side_by_side(divided.at_once if plan.is_on_cpu else 1)
+    env, device = store.meta("env"), plan.settings[0].device
+    packed, datasets = pack(plan, how.code)
+    is_single = divided.at_once > 1 and plan.is_on_cpu  # as where they train side by side here
+    setup = Setup(packed, 1 if is_single else env["threads"], plan.config.base.general.checkpoint_seconds)
+    if how.on is None:
+        return stations(how.devices, setup, datasets)
+    from winit_cli.cluster.need import need_of
+    from winit_cli.cluster.pool import Told, on_ray
+
+    def remark(text: str) -> None:
+        progress.note(text)
+        store.set_meta(env=(env := store.meta("env")) | {"nodes": [*env.get("nodes", []), text]})
+
+    need = need_of(plan, divided.stacks, setup.threads, how.gpus)
+    return on_ray(how.on, need, setup, device, datasets, env, Told(progress.where, remark))
 
 
 @contextlib.contextmanager
@@ -189,23 +184,19 @@ def _interruptible(store: Store) -> Iterator[None]:
         raise
 
 
-def _divided(plan: Plan, store: Store, env: dict[str, Any], progress: Progress, how: How) -> Division:
-    """The stacks that the run was started with, else those that its budget and threads give; recorded either way."""
+def _divided(
+    plan: Plan, store: Store, env: dict[str, Any], progress: Progress, how: How, share: Share | None
+) -> Division:
+    """The stacks that the run was started with, else its share of them, else those that its budget and threads give;
+    recorded either way."""
     missing, has_begun = store.unfinished(), store.has_begun()
-    kept = {key: store.meta(key) for key in ("stacks", "stacks_at_once", "memory")} if has_begun else None
+    kept = share.division.facts() if share else None
+    if has_begun:
+        kept = {key: store.meta(key) for key in ("stacks", "stacks_at_once", "memory")}
     budget = env.get("memory_budget_bytes", MEMORY)
-    divided = division(plan, missing, budget, env["threads"], kept)
+    divided = division(plan, missing, budget, env["threads"], kept, env.get("gpus", 1))
     said = left_aside(how.memory, divided.budget) if has_begun else too_large(plan, missing, divided.budget)
     if said:
         progress.note(said)
     store.set_meta(**divided.facts(), halved=store.meta("halved", []) if has_begun else [])
     return divided
-
-
-def _write_tables(plan: Plan, store: Store, progress: Progress) -> None:
-    write_text(store.directory / "config.yaml", dump(resolved_config(plan)))
-    write_json(store.directory / "env.json", store.meta("env"))
-    for text in store.export():
-        progress.note(text)
-    for name, table in tables_of(read_run(store.directory, steps_of(plan.config.claims))).files().items():
-        write_csv(store.directory / f"{name}.csv", list(table.columns), table.itertuples(index=False))

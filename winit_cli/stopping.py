@@ -61,6 +61,10 @@ class Cadence:
         """Whether a signal has asked the run to stop; children see it too."""
         return self._shared[0] != 0
 
+    def ask(self) -> None:
+        """Ask for it on behalf of another process."""
+        self._shared[0] = 1
+
     def stop_if_asked(self) -> None:
         """End the run if a signal has come; everything up to here must be committed."""
         if self.signal is not None:
@@ -89,7 +93,7 @@ class Cadence:
         if self.signal is not None:
             _end(number)
         self.signal = number
-        self._shared[0] = 1
+        self.ask()
         with contextlib.suppress(OSError):  # not through sys.stderr, which may be in the middle of a line
             os.write(2, b"\nwinit: stopping at the next update; once more stops at once\n")
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, cast
 
-from winit_cli.data.dataset import Dataset
 from winit_cli.engine.records import Checkpoint, Chunk, Finished, Packed, Started
-from winit_cli.engine.serial import train_trial
-from winit_cli.engine.stacked import Record, train_stack
+from winit_cli.engine.stacked import Record
 from winit_cli.errors import StorageError, Terminated, WinitError
+from winit_cli.orders import Order, Records, Trainer
 from winit_cli.plan import Plan, Trial
 from winit_cli.stopping import Cadence, Timer
 from winit_cli.store.schema import Kept
 from winit_cli.store.store import Store
-from winit_cli.workers import job_error, side_by_side
+from winit_cli.workers import JobLost, Pool, job_error
 
-Records = Generator[list[tuple[int, Record]], None, None]
+LOST = 3  # times in a row that a stack may lose its worker before its trials have failed
 
 
 class Progress(Protocol):
@@ -40,21 +41,40 @@ class Progress(Protocol):
     def trial_done(self, trial: Trial, status: str, final: float | None) -> None:
         """A trial ended likewise; a blank final means that it diverged or failed."""
 
+    def where(self, text: str) -> None:
+        """Where stacks train at the moment, if that is not here: ``5 stacks on 2 nodes``."""
+
     def note(self, text: str) -> None:
         """Something to say aloud."""
 
 
 @dataclass
 class Job:
-    """Trials, by their positions in the plan, that one engine trains together; those that are ``done`` only keep
-    their place."""
+    """An order, what of it is ``done`` by now, and what it goes on from. ``spent`` are the seconds that it took before,
+    ``began`` is when it was given to a worker."""
 
-    positions: list[int]
+    order: Order
     done: list[bool]
     kept: list[Kept | None]
-    records: Records
+    trainer: Trainer
     timer: Timer
+    spent: float
     began: float
+
+    @property
+    def positions(self) -> list[int]:
+        """Of its trials in the plan."""
+        return self.order.positions
+
+    @cached_property
+    def records(self) -> Records:
+        """What it yields where it is trained here."""
+        return self.trainer.records(self.order, self.timer.is_due)
+
+    def close(self) -> None:
+        """Leave it where it is."""
+        if "records" in self.__dict__:
+            self.records.close()
 
 
 class Training:
@@ -66,19 +86,21 @@ class Training:
         self.failed = False
         self._warned = set(store.warnings())
         self._told: dict[int, int] = {}
-        self._on_device: dict[str, Dataset] = {}
+        self._lost: Counter[int] = Counter()
+        self._trainer = Trainer(plan)
 
-    def run(self, stacks: list[list[int]], workers: int) -> None:
-        """Train all stacks that are not done, ``workers`` of them at a time.
+    def run(self, stacks: list[list[int]], workers: AbstractContextManager[Pool]) -> None:
+        """Train all stacks that are not done, as many at a time as there are workers.
 
-        A job that runs out of memory is halved; one that fails otherwise leaves its trials as failed.
+        A job that runs out of memory is halved; one whose worker is lost goes on with another from its last commit; one
+        that fails otherwise leaves its trials as failed.
         """
         unfinished = set(self.store.unfinished())
         waiting = deque(stack for stack in stacks if unfinished & set(stack))
-        with self.cadence.signals(), side_by_side(workers) as pool:
+        with workers as pool, self.cadence.signals():
             while waiting or pool.running:
                 while waiting and pool.running < pool.workers and not self._stops:
-                    pool.start(self._job(waiting.popleft(), unfinished))
+                    pool.start(self._job(waiting.popleft()))
                 if not pool.running:
                     break
                 found, outcome = pool.next()
@@ -90,7 +112,7 @@ class Training:
                         if self.cadence.signal is None or not job.timer.handed_over:
                             pool.resume(job)
                 except (WinitError, Terminated):
-                    job.records.close()
+                    job.close()
                     raise
                 except (Exception, SystemExit) as error:
                     waiting.extendleft(self._failed(job, error))
@@ -102,9 +124,8 @@ class Training:
     def _stops(self) -> bool:
         return self.cadence.signal is not None or (self.failed and self.fail_fast)
 
-    def _job(self, positions: list[int], unfinished: set[int]) -> Job:
-        trials = [self.plan.trials[position] for position in positions]
-        setting = trials[0].setting
+    def _job(self, positions: list[int]) -> Job:
+        unfinished = set(self.store.unfinished())
         done = [position not in unfinished for position in positions]
         kept = [None if ended else self.store.checkpoint(p) for p, ended in zip(positions, done, strict=True)]
         steps = {None if k is None else k.step for k, ended in zip(kept, done, strict=True) if not ended}
@@ -114,18 +135,13 @@ class Training:
             if of_one:
                 self._tell(position, of_one.step, self.progress.spare)
         checkpoints = [Checkpoint(k.step, [Packed(*array) for array in k.arrays]) if k else None for k in kept]
-        timer = Timer(self.cadence)
-        data = self._data(trials[0])
-        if setting.engine == "stacked":
-            records: Records = train_stack(trials, data, checkpoints, timer.is_due, ended=list(done))
-        else:
-            records = ([(0, record)] for record in train_trial(trials[0], data, checkpoints[0], timer.is_due))
+        order = Order(positions, list(done), checkpoints)
         spent = max((k.seconds for k in kept if k), default=0.0) * len(positions)
-        return Job(positions, done, kept, records, timer, time.perf_counter() - spent)
+        return Job(order, done, kept, self._trainer, Timer(self.cadence), spent, time.perf_counter())
 
     def _take(self, job: Job, records: list[tuple[int, Record]]) -> None:
         """Enter what a job yields, and commit when it is time."""
-        seconds = (time.perf_counter() - job.began) / len(job.positions)
+        seconds = (job.spent + time.perf_counter() - job.began) / len(job.positions)
         ended: list[tuple[int, Finished]] = []
         for place, record in records:
             position = job.positions[place]
@@ -142,6 +158,7 @@ class Training:
         if job.timer.is_waiting:
             self.store.commit(job.positions)
             job.timer.committed()
+            self._lost.pop(job.positions[0], None)
         elif ended:  # what the others measured waits for the checkpoint that continues behind it
             self.store.commit([job.positions[place] for place, _ in ended])
         for place, record in ended:
@@ -174,6 +191,11 @@ class Training:
     def _failed(self, job: Job, error: BaseException) -> list[list[int]]:
         """What to try instead: the halves of a stack that was out of memory. The trials of others have failed."""
         left = [position for position, done in zip(job.positions, job.done, strict=True) if not done]
+        if isinstance(error, JobLost) and self._lost[job.positions[0]] < LOST:
+            self._lost[job.positions[0]] += 1
+            self.progress.note(f"a stack of {len(job.positions)} trials goes on elsewhere: {error}")
+            self.store.discard(left)
+            return [job.positions]
         why = job_error(error)
         if why.is_memory and len(left) > 1:
             text = f"a stack of {len(job.positions)} trials ran out of memory and is trained as two"
@@ -189,12 +211,6 @@ class Training:
             self.progress.trial_done(self.plan.trials[position], "failed", None)
         self.failed = True
         return []
-
-    def _data(self, trial: Trial) -> Dataset:
-        data = trial.setting.dataset
-        if data.fingerprint not in self._on_device:
-            self._on_device = {data.fingerprint: data.to(trial.setting.device)}
-        return self._on_device[data.fingerprint]
 
 
 def headline(trial: Trial, test_loss: float | None, test_accuracy: float | None) -> float | None:

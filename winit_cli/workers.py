@@ -47,6 +47,10 @@ class JobError(Exception):
         self.reason, self.is_memory = reason, is_memory
 
 
+class JobLost(Exception):
+    """Why a worker is gone, in words; its job can go on elsewhere from what was committed."""
+
+
 def job_error(error: BaseException) -> JobError:
     """The reason in words, with the line of a user's code."""
     if isinstance(error, JobError):
@@ -60,7 +64,8 @@ def job_error(error: BaseException) -> JobError:
 class Pool(Protocol):
     """Runs at most ``workers`` jobs side by side, ``running`` of them at the moment."""
 
-    workers: int
+    @property
+    def workers(self) -> int: ...
 
     @property
     def running(self) -> int: ...
@@ -155,12 +160,11 @@ class Processes:
         try:
             kind, value, job.timer.is_waiting, job.timer.handed_over = here.recv()
         except (EOFError, OSError):
-            died = self._died(here)
-            return job, lambda: _raise(died)
+            return job, raising(died(self._end(here)))
         if kind == "records":
             return job, lambda: value
         self._end(here)
-        return job, (lambda: None) if kind == "end" else (lambda: _raise(value))
+        return job, (lambda: None) if kind == "end" else raising(value)
 
     def close(self) -> None:
         """End all children, wherever they are."""
@@ -170,23 +174,27 @@ class Processes:
         for here in list(self._children):
             self._end(here)
 
-    def _died(self, here: Connection) -> JobError:
-        how = self._end(here)
-        is_memory = how == KILLED
-        return JobError(
-            f"its process ended ({how}{', most likely for lack of memory' if is_memory else ''})", is_memory
-        )
-
-    def _end(self, here: Connection) -> str:
+    def _end(self, here: Connection) -> int:
         """Wait for the end of a child; returns how it ended."""
         _, child = self._children.pop(here)
         here.close()
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        return f"signal {-code}" if code < 0 else f"exit code {code}"
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _raise(error: BaseException) -> NoReturn:
-    raise error
+def died(code: int) -> JobError:
+    """What is said of a job whose process ended so: with a code, or by a signal if negative."""
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    is_memory = how == KILLED
+    return JobError(f"its process ended ({how}{', most likely for lack of memory' if is_memory else ''})", is_memory)
+
+
+def raising(error: BaseException) -> Callable[[], NoReturn]:
+    """A function that raises it."""
+
+    def fail() -> NoReturn:
+        raise error
+
+    return fail
 
 
 def _work(job: Job, there: Connection) -> NoReturn:
@@ -211,7 +219,7 @@ def _tell(job: Job, there: Connection) -> None:
     """Send what a job yields, each time it may go on, and how it ended."""
     timer = job.timer
     while True:
-        message = _next(job)
+        message = outcome_of(job)
         there.send((*message, timer.is_waiting, timer.handed_over))
         if message[0] != "records":
             return
@@ -220,7 +228,8 @@ def _tell(job: Job, there: Connection) -> None:
             timer.committed()
 
 
-def _next(job: Job) -> tuple[str, object]:
+def outcome_of(job: Job) -> tuple[str, object]:
+    """What comes of a job up to where it yields next: ``records``, its ``end``, or what it ``raised``."""
     try:
         records = next(job.records, None)
     except WinitError as error:

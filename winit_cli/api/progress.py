@@ -52,6 +52,9 @@ class Notebook:
         else:
             self.draw_in_time()
 
+    def where(self, text: str) -> None:
+        self.tally.where = text
+
     def note(self, text: str) -> None:
         self.notes.append(html.escape(text))
         self.draw()

@@ -41,6 +41,9 @@ class _Clock:
     def trial_done(self, trial: Trial, status: str, final: float | None) -> None:
         pass
 
+    def where(self, text: str) -> None:
+        pass
+
     def note(self, text: str) -> None:
         pass
 

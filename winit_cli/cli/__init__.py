@@ -15,6 +15,7 @@ from winit_cli.cli.explain import explain
 from winit_cli.cli.export import export
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.listing import list_
+from winit_cli.cli.merge import merge
 from winit_cli.cli.probe import probe
 from winit_cli.cli.report import report
 from winit_cli.cli.run import run
@@ -48,7 +49,7 @@ def _root(
     pass
 
 
-for command in (run, compare, report, probe, explain, theory, check, verify, diff, export, bench, init, schema):
+for command in (run, compare, report, probe, explain, theory, check, verify, diff, export, merge, bench, init, schema):
     app.command()(command)
 app.command("list")(list_)
 data.command()(download)

@@ -10,7 +10,7 @@ from winit_cli.cli import completion
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import (
     RESULTS,
-    Device,
+    Devices,
     Engine,
     Json,
     Loss,
@@ -43,7 +43,7 @@ def check(
     loss: Loss = None,
     plugin: Plugin = [],  # noqa: B006
     results: Results = RESULTS,
-    device: Device = "auto",
+    device: Devices = "auto",
     engine: Engine = None,
     memory: Memory = None,
     parameters: Annotated[
@@ -59,7 +59,7 @@ def check(
     from winit_cli.cli import assigned, findings
     from winit_cli.cli.job import division_of, missing_trials, size_of
     from winit_cli.cli.sources import Changes, load, spoken_notes
-    from winit_cli.environment import resolve_device
+    from winit_cli.environment import resolve_devices
     from winit_cli.findings import reach
     from winit_cli.findings.document import reachable
     from winit_cli.lint.check import check_plan
@@ -70,9 +70,10 @@ def check(
     terminal, asked_for = Terminal(json, no_color=no_color), parse_memory(memory)
     with plugged(plugin, model, loss), prints_aside():
         loaded = load(config, Changes(settings, engine, model, loss))
-        plan = make_plan(loaded, resolve_device(device))
+        devices = resolve_devices(device)
+        plan = make_plan(loaded, devices[0])
         missing = missing_trials(plan, results)
-        divided, said = division_of(plan, missing, results, asked_for)
+        divided, said = division_of(plan, missing, results, asked_for, len(devices))
         facts = size_of(plan, missing, divided) | {"verdicts": reachable(reach(resolved_config(plan)))}
         checked, rows = check_plan(plan), assigned.assigned(plan) if parameters else []
         notes = [*spoken_notes(loaded), *dict.fromkeys(n for s in plan.settings for n in s.notes), *said]

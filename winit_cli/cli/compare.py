@@ -12,7 +12,7 @@ from winit_cli.cli import completion
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import (
     RESULTS,
-    Device,
+    Devices,
     Engine,
     FailFast,
     Fresh,
@@ -72,7 +72,7 @@ def compare(
     loss: Loss = None,
     plugin: Plugin = [],  # noqa: B006
     results: Results = RESULTS,
-    device: Device = "auto",
+    device: Devices = "auto",
     engine: Engine = None,
     memory: Memory = None,
     fresh: Fresh = False,
@@ -86,16 +86,19 @@ def compare(
     """Compare schemes from the command line and print the ranked table; config.yaml in the run repeats it."""
     from winit_cli.cli.run import execute
     from winit_cli.cli.sources import Changes, resolve
+    from winit_cli.environment import resolve_devices
+    from winit_cli.packing import Code
     from winit_cli.plugins import plugged
     from winit_cli.runner import How
 
     terminal = Terminal(json, quiet, no_color)
     given = {"model": model, "data": data, "train.lr": lr, "seeds": seeds}
     given |= {} if steps is None else {"train.steps": steps}
-    how = How(fresh, fail_fast, take_over, parse_memory(memory))
+    devices, own = resolve_devices(device), Code(tuple(plugin), model, loss)
+    how = How(fresh, fail_fast, take_over, parse_memory(memory), devices=devices, code=own)
     with plugged(plugin, model, loss):
         config = resolve(document(schemes, given), Changes(settings, engine, loss=loss))
-        result, code = execute(config, terminal, results, device, how, strict_claims=strict_claims)
+        result, code = execute(config, terminal, results, how, strict_claims=strict_claims)
     terminal.document(result)
     raise SystemExit(code)
 

@@ -21,16 +21,18 @@ CSV_CURVE_ROW, CSV_GRADIENT_ROW, CSV_INIT_ROW = 78, 78, 206
 def missing_trials(plan: Plan, results: Path) -> list[int]:
     """The positions of trials that no run has finished."""
     identities = [trial.identity for trial in plan.trials]
-    there = finished_elsewhere(results, results / "none", identities).values()
+    there = finished_elsewhere(results, (), identities).values()
     finished = {identity for found in there for identity in found}
     return [position for position, identity in enumerate(identities) if identity not in finished]
 
 
-def division_of(plan: Plan, missing: list[int], results: Path, asked_for: int | None) -> tuple[Division, list[str]]:
+def division_of(
+    plan: Plan, missing: list[int], results: Path, asked_for: int | None, gpus: int = 1
+) -> tuple[Division, list[str]]:
     """The stacks that a run would train from here, and what it would say of them."""
     kept = begun_facts(results / plan.name)
     threads = kept["env"]["threads"] if kept else torch.get_num_threads()
-    divided = division(plan, missing, asked_for or MEMORY, threads, kept)
+    divided = division(plan, missing, asked_for or MEMORY, threads, kept, gpus)
     said = left_aside(asked_for, divided.budget) if kept else too_large(plan, missing, divided.budget)
     return divided, [said] if said and missing else []
 

@@ -22,6 +22,9 @@ Settings = Annotated[
 ]
 Results = Annotated[Path, typer.Option("--results", envvar="WINIT_RESULTS", help="Directory that holds the runs.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Devices = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda or cuda:N; side by side cuda:0,cuda:1 or cuda:all.")
+]
 Engine = Annotated[str | None, typer.Option("--engine", help="auto, stacked or serial; default: the config's.")]
 Memory = Annotated[
     str | None,
@@ -35,6 +38,21 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Train everything again, in
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first trial that fails.")]
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Write this run even if another process seems to be writing it.")
+]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="N/OF",
+        help="Train one share of the stacks, apart; winit merge joins them.",
+    ),
+]
+On = Annotated[
+    str | None,
+    typer.Option("--on", metavar="CLUSTER", help="Train on a Ray cluster: ray (one here), auto, or ray://HOST:PORT."),
+]
+Gpus = Annotated[
+    float, typer.Option("--gpus", metavar="SHARE", help="GPUs, or the share of one, of each stack on a cluster.")
 ]
 StrictClaims = Annotated[
     bool, typer.Option("--strict-claims", help="Exit with 3 when a claim of the config is not supported.")

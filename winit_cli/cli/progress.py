@@ -91,6 +91,10 @@ class Reporter:
         self.tally.done += 1
         self._show()
 
+    def where(self, text: str) -> None:
+        self.tally.where = text
+        self._show()
+
     def note(self, text: str) -> None:
         if self.bar:
             with suppress(OSError):
@@ -101,10 +105,13 @@ class Reporter:
     def _show(self) -> None:
         tally = self.tally
         if self.bar and self.task is not None:
-            self.bar.update(self.task, total=tally.updates, completed=tally.passed, description=str(tally))
+            self.bar.update(self.task, total=tally.updates, completed=tally.passed, description=self._said("\n"))
         elif self._line_due():
             self.tenths = tally.tenths()
-            self.terminal.note(str(tally))
+            self.terminal.note(self._said(", "))
+
+    def _said(self, between: str) -> str:
+        return between.join(filter(None, (str(self.tally), self.tally.where)))
 
     def _line_due(self) -> bool:
         """At every tenth; at the last not before the trials are done, which takes an evaluation more."""

@@ -43,11 +43,10 @@ def load_all(texts: Sequence[str], changes: Changes, device: str) -> list[Config
 
 
 def _plan(config: Config, device: str) -> None:
-    from winit_cli.environment import resolve_device
     from winit_cli.plan import make_plan
 
     with prints_aside():
-        make_plan(config, resolve_device(device), download=True)
+        make_plan(config, device, download=True)
 
 
 def run_all(

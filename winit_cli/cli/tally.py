@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 class Tally:
     """Counts trials that are done, updates that were ``made`` here, and those that are ``spared``: behind a checkpoint
-    of an earlier start, after a divergence, or of a trial that failed."""
+    of an earlier start, after a divergence, or of a trial that failed. ``where`` tells where stacks train elsewhere."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.clock = clock
         self.trials = self.done = self.updates = self.made = self.spared = 0
+        self.where = ""
         self.began = clock()
 
     def begin(self, trials: int, done: int, updates: int) -> None:

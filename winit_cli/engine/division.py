@@ -32,11 +32,16 @@ class Division:
 
 
 def division(
-    plan: Plan, missing: Sequence[int], budget: int, threads: int, kept: Mapping[str, Any] | None = None
+    plan: Plan,
+    missing: Sequence[int],
+    budget: int,
+    threads: int,
+    kept: Mapping[str, Any] | None = None,
+    gpus: int = 1,
 ) -> Division:
     """The stacks of trials that are ``missing``; those that a run which has begun ``kept`` stay as they are."""
     if kept is None or kept.get("stacks_at_once") is None:
-        at_once = _at_once(plan, missing, budget, threads)
+        at_once = _at_once(plan, missing, budget, threads) if plan.is_on_cpu else min(gpus, max(1, len(missing)))
         return Division(divide(plan.trials, missing, budget, at_once), at_once, budget)
     at_once, budget = kept["stacks_at_once"], kept["memory"]
     placed = {position for stack in kept["stacks"] for position in stack}
@@ -89,8 +94,8 @@ def left_aside(asked_for: int | None, kept: int) -> str | None:
 
 
 def _at_once(plan: Plan, missing: Sequence[int], budget: int, threads: int) -> int:
-    """A stack for each thread, or as many as fit with a trial each."""
-    if plan.engine == "serial" or not plan.is_on_cpu:
+    """On a processor a stack for each thread, or as many as fit with a trial each."""
+    if plan.engine == "serial":
         return 1
     return max(1, min(threads, len(missing), budget // max(1, _largest_trial(plan, missing))))
 

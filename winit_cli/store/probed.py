@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from winit_cli.store.digest import PROBED, is_probe_whole, probe_digest
-from winit_cli.store.schema import PROBE
+from winit_cli.store.reading import facts_of, reading
+from winit_cli.store.schema import PROBE, QUERIES
 from winit_cli.store.store import Store
 
 
@@ -27,3 +29,11 @@ def kept(store: Store) -> dict[str, Any] | None:
     if facts is None or not is_probe_whole(store.connection):
         return None
     return {name: fact for name, fact in facts.items() if name != "sha256"}
+
+
+def take_over(store: Store, other: Path) -> None:
+    """Keep what another run has measured of the same labels."""
+    with reading(other) as connection:
+        tables = {name: connection.execute(QUERIES[name]).fetchall() for name in PROBE}
+        facts = facts_of(connection)[PROBED]
+    keep(store, tables, {name: fact for name, fact in facts.items() if name != "sha256"})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def find_run(results: Path, text: str | None) -> Path:
     names = {path.name: path for path in there}
     # mnist means mnist-1a2b3c4d beside mnist_cnn-5e6f7a8b
     matches = [names[text]] if text in names else _beginning(names, f"{text}-") or _beginning(names, text)
+    matches = [path for path in matches if not whole_of(path.name)] or matches
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -44,6 +46,16 @@ def find_run(results: Path, text: str | None) -> Path:
     if not there:
         raise UsageError(f"no run '{text}': {results} holds none; make one with: winit run mnist")
     raise UsageError(f"no run '{text}' under {results}; {known(text, sorted(names))}")
+
+
+def whole_of(name: str) -> str:
+    """The run of whose shard a directory has the name; empty where it is none.
+
+    >>> whole_of("mnist-1a2b3c4d-shard3of9"), whole_of("mnist-1a2b3c4d")
+    ('mnist-1a2b3c4d', '')
+    """
+    found = re.fullmatch(r"(.+)-shard[0-9]+of[0-9]+", name)
+    return found[1] if found else ""
 
 
 def _beginning(names: Mapping[str, Path], text: str) -> list[Path]:
@@ -71,15 +83,15 @@ def state_of(path: Path, facts: Mapping[str, Any]) -> str:
     return "interrupted" if state == "running" and live_owner(path) is None else state
 
 
-def finished_elsewhere(results: Path, but: Path, identities: Iterable[str]) -> dict[Path, Mapping[str, int]]:
-    """For every other run: which of the wanted identities it has finished, and as which of its trials.
+def finished_elsewhere(results: Path, but: Collection[str], identities: Iterable[str]) -> dict[Path, Mapping[str, int]]:
+    """For every run but those of these names: which of the wanted identities it has finished, as which of its trials.
 
     Each identity is given to one run only, the oldest that has it unharmed.
     """
     wanted = set(identities)
     found: dict[Path, Mapping[str, int]] = {}
     for path in runs(results):
-        if path.name != but.name and wanted:
+        if path.name not in but and wanted:
             here = _finished(path, wanted)
             if here:
                 found[path] = here

@@ -103,6 +103,19 @@ def copied(connection: sqlite3.Connection, theirs: int, ours: int, source: str) 
     return found
 
 
+def joined(connection: sqlite3.Connection, trials: Iterable[int]) -> Statements:
+    """Take over all of some trials as they are, under their own numbers, from the store attached as ``other``."""
+    there = tables_in(connection, "other")
+    numbered: Rows = [(trial,) for trial in trials]
+    found: Statements = [*((f"DELETE FROM {table} WHERE trial_id = ?", numbered) for table in OF_TRIAL)]
+    for table in ("trials", *(name for name in (*DETAILS, *LATER) if name in there)):
+        names = ", ".join(row[1] for row in connection.execute(f"PRAGMA table_info({table})"))
+        key = "id" if table == "trials" else "trial_id"
+        insert = f"INSERT OR REPLACE INTO {table} ({names}) SELECT {names} FROM other.{table} WHERE {key} = ?"
+        found.append((insert, numbered))
+    return found
+
+
 def _units(trial: int, moment: str, units: Array) -> tuple[str, Rows]:
     row = (trial, moment, listed(units.shape), units.astype("<f4").tobytes())
     return "INSERT OR REPLACE INTO units VALUES (?,?,?,?)", [row]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from winit_cli.store.files import CURE, refusals, sqlite_uri, write_csv, write_j
 from winit_cli.store.lock import Owner, owner_of, record_of, taken_over
 from winit_cli.store.reading import FILE, WAIT_SECONDS, check_format, unreadable
 from winit_cli.store.schema import BEGUN, FORMAT, QUERIES, SQL, TABLES, Kept
-from winit_cli.store.statements import Statements, copied, ended, forgotten, measured, numbers, started
+from winit_cli.store.statements import Statements, copied, ended, forgotten, joined, measured, numbers, started
 
 if TYPE_CHECKING:
     from winit_cli.engine.records import Chunk, Finished, Started
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 GRADIENT_ROWS_EXPORTED = 5_000_000
 DONE = ("ok", "diverged")
+JOINED_AT_ONCE = 100  # trials of a shard
 
 
 class Store:
@@ -59,18 +60,19 @@ class Store:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def register(self, trials: Sequence[Trial], meta: dict[str, Any]) -> list[str]:
-        """Enter the plan's trials as pending, unless they stand there unharmed, and what is known of the run.
+    def register(self, trials: Mapping[int, Trial], meta: dict[str, Any]) -> list[str]:
+        """Enter trials as pending by their positions in the plan, unless they stand there unharmed, and what is known
+        of the run; others are dropped.
 
         Returns the names of trials whose rows were damaged; they are pending again.
         """
         there = {trial for (trial,) in self._read("SELECT id FROM trials")}
         damaged = self._damaged()
         with self.transaction():
-            for i in damaged:
+            for i in {*damaged, *(there - trials.keys())}:
                 self._forget(i)
                 self.connection.execute("DELETE FROM trials WHERE id = ?", (i,))
-            new = [i for i in range(len(trials)) if i not in there or i in damaged]
+            new = [i for i in trials if i not in there or i in damaged]
             rows = [
                 (i, t.identity, t.key, t.label, t.entry.recipe.scheme, t.lr, t.seed)
                 for i, t in ((i, trials[i]) for i in new)
@@ -80,7 +82,7 @@ class Store:
             )
             sign(self.connection, new)
             self.enter(meta)
-        return [trials[i].key if i < len(trials) else f"row {i}" for i in damaged]
+        return [trials[i].key if i in trials else f"row {i}" for i in damaged]
 
     def set_meta(self, **values: Any) -> None:
         """Set facts of the run (JSON)."""
@@ -187,16 +189,20 @@ class Store:
 
     def copy(self, other: Path, pairs: Iterable[tuple[int, int]]) -> None:
         """Copy finished trials, as (theirs, ours), from the store of another run."""
-        with refusals(self.directory):
-            # read-only, or BEGIN IMMEDIATE would wait for whoever is writing the other run
-            self.connection.execute("ATTACH DATABASE ? AS other", (sqlite_uri(other / FILE, "ro"),))
-        try:
-            with self.transaction():
-                for theirs, ours in pairs:
-                    self._execute(copied(self.connection, theirs, ours, other.name))
-                    sign(self.connection, [ours])
-        finally:
-            self.connection.execute("DETACH DATABASE other")
+        with self._attached(other), self.transaction():
+            for theirs, ours in pairs:
+                self._execute(copied(self.connection, theirs, ours, other.name))
+                sign(self.connection, [ours])
+
+    def join(self, other: Path) -> None:
+        """Take over all trials of a shard's store, some at a time: a transaction is kept in memory."""
+        with self._attached(other):
+            trials = [trial for (trial,) in self._read("SELECT id FROM other.trials ORDER BY id")]
+            for first in range(0, len(trials), JOINED_AT_ONCE):
+                some = trials[first : first + JOINED_AT_ONCE]
+                with self.transaction():
+                    self._execute(joined(self.connection, some))
+                    sign(self.connection, some)
 
     def export(self) -> list[str]:
         """Write the CSV files; return what was left out of them, in words."""
@@ -238,6 +244,17 @@ class Store:
             finally:
                 if self.connection.in_transaction:
                     self.connection.rollback()
+
+    @contextlib.contextmanager
+    def _attached(self, other: Path) -> Iterator[None]:
+        """Let ``other`` mean the store of another run."""
+        with refusals(self.directory):
+            # read-only, or BEGIN IMMEDIATE would wait for whoever is writing the other run
+            self.connection.execute("ATTACH DATABASE ? AS other", (sqlite_uri(other / FILE, "ro"),))
+        try:
+            yield
+        finally:
+            self.connection.execute("DETACH DATABASE other")
 
     def _open(self) -> None:
         connection = self.connection
