@@ -76,7 +76,7 @@ def test_bash_completes_schemes_and_the_last_of_a_list() -> None:
 
 def test_bash_completes_configs_by_name_and_by_file() -> None:
     assert offered("run", "mnist") == ["mnist", "mnist_cnn", "mnist_lstm", "mnist_of_mine.yaml"]
-    assert offered("run", "mnist", "papers/h") == ["papers/he2015"]
+    assert offered("run", "mnist", "papers/gl") == ["papers/glorot2010"]
     assert offered("check", "./m") == ["./mnist_of_mine.yaml"]
     assert offered("check", "nowhere/m") == [""]
 

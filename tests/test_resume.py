@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 import torch
-from small import BASE, Heard, bytes_of, rows, run_of
+from small import BASE, Heard, bytes_of, column, rows, run_of
 from typer.testing import CliRunner
 
 from winit_cli import orders, runner, stopping
 from winit_cli.cli import app
 from winit_cli.data.dataset import Dataset
+from winit_cli.engine import stack
+from winit_cli.engine.initial import Initial, initialized
 from winit_cli.engine.serial import train_trial
 from winit_cli.engine.stacked import train_stack
 from winit_cli.errors import StorageError
@@ -84,6 +86,30 @@ def test_a_failing_trial_is_recorded_and_the_others_go_on(
     assert again.done == [(key, "ok") for key in fails]
     assert bytes_of(repaired) == wanted
     assert json.loads((result.directory / "status.json").read_text())["state"] == "complete"
+
+
+def test_a_trial_that_cannot_begin_leaves_its_stack_to_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*TWO, "seeds=2", "engine=stacked")
+    whole = run_of(tmp_path / "whole", *settings)
+    key = "zeros@width=7/0.1/1"
+
+    def broken(trial: Trial) -> Initial:
+        if trial.key == key:
+            raise RuntimeError("no luck")
+        return initialized(trial)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stack, "initialized", broken)
+        result = run_of(tmp_path / "broken", *settings)
+    assert result.failures == [f"{key} failed: {result.failures[0].split('failed: ')[1]}"]
+    assert result.failures[0].endswith("RuntimeError: no luck") and "test_resume.py:" in result.failures[0]
+    assert result.counts == {"ok": 7, "diverged": 0, "failed": 1, "pending": 0}
+    repaired = run_of(tmp_path / "broken", *settings)
+    assert repaired.counts["ok"] == 8
+    finals = [column(found, "trials", "final_train_loss") for found in (repaired, whole)]
+    assert finals[0] == pytest.approx(finals[1], rel=2e-5)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

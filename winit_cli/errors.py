@@ -57,6 +57,14 @@ class Terminated(SystemExit):
     """SIGTERM came; a ``SystemExit`` of another class is one of a user's code."""
 
 
+class Unbegun(Exception):
+    """The trial at a place of a stack could not be initialized, for the cause that this is raised from."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(place)
+        self.place = place
+
+
 @dataclass(frozen=True)
 class Fault:
     """One fault of a config: where it stands (``file:line:column`` or an option) and what is wrong."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from winit_cli.engine.records import Checkpoint, Chunk, Finished, Packed, Started
 from winit_cli.engine.stacked import Record
@@ -201,16 +201,22 @@ class Training:
             text = f"a stack of {len(job.positions)} trials ran out of memory and is trained as two"
             self.progress.note(text)
             halves = [left[: len(left) // 2], left[len(left) // 2 :]]
-            self.store.discard(left)
-            stacks = [stack for stack in self.store.meta("stacks") if stack != job.positions]
-            self.store.set_meta(stacks=[*stacks, *halves], halved=[*self.store.meta("halved", []), text])
-            return halves
-        for position in left:
+            return self._instead(job, left, halves, halved=[*self.store.meta("halved", []), text])
+        blamed = left if why.place is None else [job.positions[why.place]]
+        for position in blamed:
             self.store.fail(position, why.reason)
             self._tell_end(position)
             self.progress.trial_done(self.plan.trials[position], "failed", None)
         self.failed = True
-        return []
+        others = [position for position in left if position not in blamed]
+        return self._instead(job, others, [others]) if others else []
+
+    def _instead(self, job: Job, left: list[int], stacks: list[list[int]], **more: Any) -> list[list[int]]:
+        """Start over with what is left of a job in other stacks, which the run keeps with ``more`` facts."""
+        self.store.discard(left)
+        kept = [stack for stack in self.store.meta("stacks") if stack != job.positions]
+        self.store.set_meta(stacks=[*kept, *stacks], **more)
+        return stacks
 
 
 def headline(trial: Trial, test_loss: float | None, test_accuracy: float | None) -> float | None:

@@ -22,7 +22,7 @@ from typing import NoReturn, Protocol
 
 import torch
 
-from winit_cli.errors import WinitError
+from winit_cli.errors import Unbegun, WinitError
 from winit_cli.foreign import described, place_of
 from winit_cli.stopping import SIGNALS, Timer
 
@@ -40,11 +40,12 @@ class Job(Protocol):
 
 
 class JobError(Exception):
-    """Why a job failed, in words; ``is_memory`` where it may fit in two halves."""
+    """Why a job failed, in words; ``is_memory`` where it may fit in two halves, ``place`` where one of its trials alone
+    is to blame."""
 
-    def __init__(self, reason: str, is_memory: bool) -> None:
-        super().__init__(reason, is_memory)
-        self.reason, self.is_memory = reason, is_memory
+    def __init__(self, reason: str, is_memory: bool, place: int | None = None) -> None:
+        super().__init__(reason, is_memory, place)
+        self.reason, self.is_memory, self.place = reason, is_memory, place
 
 
 class JobLost(Exception):
@@ -55,6 +56,8 @@ def job_error(error: BaseException) -> JobError:
     """The reason in words, with the line of a user's code."""
     if isinstance(error, JobError):
         return error
+    if isinstance(error, Unbegun) and error.__cause__ is not None:
+        return JobError(job_error(error.__cause__).reason, is_memory=False, place=error.place)
     is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
     said = "out of memory; use a smaller model, batch or data set" if is_memory else described(error)
     place = place_of(error)

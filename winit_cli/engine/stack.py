@@ -23,6 +23,7 @@ from winit_cli.engine.replay import Replay
 from winit_cli.engine.serial import finished, first_examples, held_out
 from winit_cli.engine.tape import Tape, surely_finite
 from winit_cli.engine.units import first_units
+from winit_cli.errors import Unbegun, WinitError
 from winit_cli.models.lift import lift
 from winit_cli.models.lift.twin import Run
 from winit_cli.plan import Trial
@@ -41,8 +42,13 @@ class Stack:
         self.trials, self.data, self.steps = trials, data, setting.steps
         self.precision = setting.experiment.general.precision
         self.started, models, factors = [], [], []
-        for trial in trials:
-            initial = initialized(trial)
+        for place, trial in enumerate(trials):
+            try:
+                initial = initialized(trial)
+            except (WinitError, MemoryError):
+                raise
+            except Exception as error:  # of code from outside
+                raise Unbegun(place) from error
             self.started.append(started(initial, setting.task.input_shape))
             models.append(initial.model)
             factors.append([initial.rates[name] for name, _ in initial.model.named_parameters()])
