@@ -150,6 +150,9 @@ def test_the_learning_rate_of_a_term() -> None:
     assert "learning rate 0.2" in wrong("zeros stuck", two, lr=0.2)
 
 
+OF_SHARES = (
+    "write share(STATEMENT) > 0.9, where the statement is what holds at a seed, as in share(kaiming_normal stuck)"
+)
 WRONG = {
     "": "at character 1: expected a label or a number, got the end; known: kaiming_normal, xavier_normal",
     "< zeros": "at character 1: expected a label or a number, got '< zeros'; known: kaiming_normal",
@@ -205,6 +208,17 @@ WRONG = {
     "share(zeros stuck) > zeros": "at character 22: expected a number, got 'zeros'",
     "share(share(zeros stuck) > 0.5) > 0.5": "at character 7: a share is of seeds at which something holds, not of",
     "share(zeros loss_area < zeros loss_area) > 0.5": "compares a value with itself",
+    "share(zeros loss_area >= 2) > 0.5": "claims have no relation >=; write >; where both sides are equal at a seed, "
+    "it does not hold there",
+    "share(zeros stuck) >= 0.5": "write >; a share that is equal to the bound is evidence for neither",
+    "share(zeros stuck) > 1": "at character 22: no share is above 1; write another bound",
+    "share(zeros stuck) < 0": "at character 22: no share is below 0; write another bound",
+    "0.9 < share(zeros stuck)": f"at character 1: {OF_SHARES}",
+    "Share(zeros stuck) > 0.9": f"at character 1: {OF_SHARES}",
+    "share zeros stuck > 0.9": f"at character 1: {OF_SHARES}",
+    "share(zeros) > 0.4": f"at character 12: {OF_SHARES}",
+    "share(zeros loss_area) > 0.4": f"at character 22: {OF_SHARES}",
+    "zeros width_slope < 1": "width_slope needs layer, e.g. width_slope[layer=layers.1,step=5]",
     "zeros" + " " * 1000: "at character 1001: expected a statement of at most 1,000 characters",
 }
 

@@ -15,15 +15,22 @@ from winit_cli.errors import brief, known
 LONGEST = 1000  # characters
 RELATIONS = "< or >, or in [low, high]"
 OTHER_RELATIONS = {
-    "<=": "write <; a seed at which both sides are equal is evidence for neither",
-    ">=": "write >; a seed at which both sides are equal is evidence for neither",
+    "<=": "write <; {tie}",
+    ">=": "write >; {tie}",
     "!=": "write < or >",
     "=": "write in [low, high] with the interval that you take for equal",
 }
+TIE = "a seed at which both sides are equal is evidence for neither"
+TIE_INSIDE = "where both sides are equal at a seed, it does not hold there"
+TIE_OF_SHARES = "a share that is equal to the bound is evidence for neither"
+OF_SHARES = (
+    "write share(STATEMENT) > 0.9, where the statement is what holds at a seed, as in share({label} stuck) > 0.9"
+)
 _OTHER = re.compile(r"<=|>=|==?|!=|≤|≥|≠|=<|=>")
 _SPELLED = {"==": "=", "≤": "<=", "≥": ">=", "≠": "!=", "=<": "<=", "=>": ">="}
 _IN = re.compile(r"in\b")
 _SHARE = re.compile(r"share\s*\(")
+_MEANS_SHARE = re.compile(r"(?:.*\W)?share(?:\s*\(|\s+\w)", re.IGNORECASE | re.DOTALL)
 
 
 def parse(text: str, labels: Sequence[str]) -> Statement[Draft]:
@@ -35,7 +42,15 @@ def parse(text: str, labels: Sequence[str]) -> Statement[Draft]:
     if len(text) > LONGEST:
         raise ClaimError(LONGEST, f"expected a statement of at most {LONGEST:,} characters")
     scanner = Scanner(text, labels)
-    statement = _portion(scanner) if scanner.takes(_SHARE) else _statement(scanner)
+    if scanner.takes(_SHARE):
+        statement: Statement[Draft] = _portion(scanner)
+    else:
+        try:
+            statement = _statement(scanner, TIE)
+        except ClaimError:
+            if not any("share" in label.lower() for label in labels) and _MEANS_SHARE.match(text):
+                raise _no_share(scanner, 0) from None
+            raise
     if scanner.at < len(text):
         raise scanner.error(f"expected the end of the claim, got {scanner.here}; make further statements claims too")
     return statement
@@ -61,7 +76,7 @@ def _portion(scanner: Scanner) -> Portion[Draft]:
     """What follows ``share(``."""
     if scanner.sees(_SHARE):
         raise scanner.error("a share is of seeds at which something holds, not of shares")
-    one = _statement(scanner)
+    one = _statement(scanner, TIE_INSIDE)
     scanner.expects(")", ") after what is said of each seed")
     if scanner.takes(_IN):
         at = scanner.at
@@ -69,8 +84,10 @@ def _portion(scanner: Scanner) -> Portion[Draft]:
         if (low, high) == (0, 1):
             raise scanner.error("every share lies in [0, 1]; narrow the interval", at)
         return Portion(one, None if low == 0 else low, None if high == 1 else high)
-    relation = _relation(scanner, 0.0)
-    bound = _part(scanner)
+    relation = _relation(scanner, 0.0, TIE_OF_SHARES)
+    at, bound = scanner.at, _part(scanner)
+    if bound == (1 if relation == ">" else 0):
+        raise scanner.error(f"no share is {'above 1' if bound else 'below 0'}; write another bound", at)
     return Portion(one, bound, None) if relation == ">" else Portion(one, None, bound)
 
 
@@ -82,7 +99,12 @@ def _part(scanner: Scanner) -> float:
     return share
 
 
-def _statement(scanner: Scanner) -> Comparison[Draft] | Within[Draft] | Share[Draft]:
+def _no_share(scanner: Scanner, at: int) -> ClaimError:
+    label = scanner.labels[0] if scanner.labels else "zeros"
+    return scanner.error(OF_SHARES.format(label=label), at)
+
+
+def _statement(scanner: Scanner, tie: str) -> Comparison[Draft] | Within[Draft] | Share[Draft]:
     left = _side(scanner)
     if isinstance(left, Value) and left.operator == "" and left.terms[0].metric is None:
         outcome = _outcome(scanner)
@@ -91,7 +113,9 @@ def _statement(scanner: Scanner) -> Comparison[Draft] | Within[Draft] | Share[Dr
             return Share(Draft(draft.label, None, draft.keys + keys_of(scanner), draft.at), outcome)
     if isinstance(left, Value) and scanner.takes(_IN):
         return Within(left, *_interval(scanner, Scanner.number))
-    relation = _relation(scanner, left)
+    if tie == TIE_INSIDE and scanner.sees(")"):
+        raise _no_share(scanner, scanner.at)
+    relation = _relation(scanner, left, tie)
     at, right = scanner.at, _side(scanner)
     if isinstance(left, float) and isinstance(right, float):
         raise scanner.error("a claim needs a label; both sides are numbers", at)
@@ -101,10 +125,11 @@ def _statement(scanner: Scanner) -> Comparison[Draft] | Within[Draft] | Share[Dr
     return Comparison(left, relation, right)
 
 
-def _relation(scanner: Scanner, left: Value[Draft] | float) -> Literal["<", ">"]:
+def _relation(scanner: Scanner, left: Value[Draft] | float, tie: str) -> Literal["<", ">"]:
     other = scanner.sees(_OTHER)
     if other:
-        raise scanner.error(f"claims have no relation {other}; {OTHER_RELATIONS[_SPELLED.get(other, other)]}")
+        instead = OTHER_RELATIONS[_SPELLED.get(other, other)].format(tie=tie)
+        raise scanner.error(f"claims have no relation {other}; {instead}")
     relation = scanner.takes("<") or scanner.takes(">")
     if not relation:
         draft = left.terms[-1] if isinstance(left, Value) else None

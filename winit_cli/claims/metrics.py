@@ -47,8 +47,9 @@ class Metric:
 
     @property
     def example(self) -> str:
-        """The metric with all its keys: ``grad_norm[param=layers.0.weight,step=0]``."""
-        return spelled(self.name, {key: EXAMPLES[key] for key in self.keys})
+        """The metric with all its keys, as in ``grad_norm[param=layers.0.weight,step=0]``; those with a default have
+        it."""
+        return spelled(self.name, {key: EXAMPLES[key] if at is None else at for key, at in self.keys.items()})
 
 
 def _final(part: Part, what: str, about: str, worst: float) -> Metric:
@@ -104,7 +105,7 @@ METRICS = table(
     ),
     _probed("gradient_quotient", "relative change of the gradient by a step along it", of_model=True),
 )
-EXAMPLES = {"layer": "layers.0", "param": "layers.0.weight", "step": "0", "lr": "0.05"}
+EXAMPLES = {"layer": "layers.1", "param": "layers.0.weight", "step": "0", "lr": "0.05"}
 
 
 def _step(text: str) -> int:
