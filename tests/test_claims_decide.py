@@ -47,7 +47,7 @@ def decided(expect: str, metric: str = "final_train_loss", **values: list[float]
 
 def on_curves(expect: str, **values: list[float | None]) -> dict[str, Any]:
     """The row of one claim about gradients at step 5; ``None`` is not measured, since the trial diverged before."""
-    every = {label: [1.0] * len(column) for label, column in values.items()}
+    every = {label: [NAN if value is None else 1.0 for value in column] for label, column in values.items()}
     rows = [
         {"label": label, "lr": 0.1, "seed": seed, "step": step, "param": param, "grad_norm": value * (step + 1) / 6}
         for label, column in values.items()
@@ -261,6 +261,44 @@ def test_what_a_share_counts() -> None:
     outcomes = trials("final_train_loss", {"a": TEN}).assign(outcome=["stuck"] * 9 + ["learned"])
     (row,) = decide(claims("share(a stuck) < 0.99"), {"trials": outcomes}, {}).to_dict("records")
     assert (row["effect"], row["p"]) == (0.9, pytest.approx(1 - 0.99**10))
+
+
+def probed(expect: str, values: list[float | None]) -> dict[str, Any]:
+    """The row of one claim about gains of trials that all went well; ``None`` is not measured."""
+    rows = [
+        {"label": "a", "seed": seed, "layer": "l", "metric": "layer_gain", "value": value}
+        for seed, value in enumerate(values)
+        if value is not None
+    ]
+    table = DataFrame(rows, columns=["label", "seed", "layer", "metric", "value"])
+    tables = {"trials": trials("final_train_loss", {"a": [1.0] * len(values)}), "probe": table}
+    (row,) = decide(claims(expect, metric="layer_gain[layer=l]"), tables, {}).to_dict("records")
+    return row
+
+
+@pytest.mark.parametrize("expect", ["a < 5", "a > 5", "share(a > 5) < 0.5", "share(a > 5) > 0.5", "a in [1, 5]"])
+def test_what_was_not_measured_decides_nothing(expect: str) -> None:
+    row = probed(expect, [None] * 12)
+    assert (row["n"], row["p"], row["verdict"]) == (0, 1.0, "undecided") and math.isnan(row["effect"])
+    some, all_there = probed(expect, [1.0] * 4 + [None] * 8), probed(expect, [1.0] * 4)
+    assert some == all_there and some["n"] == 4
+
+
+def test_a_share_of_values_that_are_no_numbers_supports_and_refutes_no_bound() -> None:
+    for expect in ("share(a > 5) < 0.5", "share(a > 5) > 0.5", "share(a < 5) in [0.2, 0.8]"):
+        assert probed(expect, [NAN] * 12)["verdict"] == "undecided"
+    row = probed("share(a < 5) < 0.6", [NAN] * 2 + [1.0] * 2 + [9.0] * 16)
+    assert (row["n"], row["effect"]) == (20, 0.1)
+    assert row["p"] == pytest.approx(scipy_stats.binomtest(4, 20, 0.6, alternative="less").pvalue)
+    gone = on_curves("share(a > 5) < 0.5", a=[None] * 12, b=[1.0])
+    assert (gone["n"], gone["verdict"]) == (12, "undecided"), "trials that diverged before it was measured"
+
+
+def test_an_interval_in_a_share_has_its_ends() -> None:
+    assert probed("share(a in [0, 1e-9]) > 0.5", [0.0] * 12)["verdict"] == "supported"
+    assert probed("share(a in [0, 2]) > 0.5", [2.0] * 9 + [2.5] * 3)["effect"] == 0.75
+    assert on_curves("share(a / b in [0.5, 3]) > 0.5", a=[6.0] * 6, b=[2.0] * 6)["effect"] == 1.0
+    assert probed("share(a < 2) > 0.5", [2.0] * 12)["effect"] == 0.0, "ties of comparisons do not hold"
 
 
 def test_holm_is_over_all_claims_on_either_side() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from pandas import DataFrame
 
 from winit_cli.claims.claim import Claim, Comparison, Portion, Share, Term, Within, terms_of
-from winit_cli.claims.margins import Margins, margins
+from winit_cli.claims.margins import Bools, Margins, holds, margins
 from winit_cli.claims.values import Source
 from winit_cli.stats import (
     SIGNIFICANT,
@@ -37,8 +37,10 @@ def decide(claims: Sequence[Claim], tables: Mapping[str, DataFrame], selected: M
     Trials are paired by seed; ``n`` seeds finished for all labels of a claim. The margin by which the claim holds at a
     seed goes into the exact one-sided sign-flip test (Fisher 1935), for ratios as a logarithm. Where a margin is not a
     number the exact sign test takes its place: a diverged trial has the worst loss and accuracy there are, and a seed
-    where a value is missing counts against the claim. An interval holds where both its ends do. A share of seeds, and
-    an outcome, which is expected of over half of the trials, go into the exact binomial test.
+    where a value is no number counts against the claim. A trial that went well and was not measured is left out. An
+    interval holds where both its ends do. A share of seeds, and an outcome, which is expected of over half of the
+    trials, go into the exact binomial test; a seed at which a statement may hold or not, as a value is no number, is
+    evidence for no bound and against none.
 
     ``effect`` is the mean of what is claimed about (A - B for ``A < B``, the geometric mean of ratios) with its 95 %
     Student-t interval, after a sign test the median without one, of shares and outcomes the share with Wilson's
@@ -81,37 +83,35 @@ def _found(claim: Claim, source: Source) -> _Found:
 
 
 def _portion(portion: Portion[Term], source: Source) -> _Found:
-    holds = _holds(portion.of, source)
-    n, hits = len(holds), int(sum(holds))
-    sides = (portion.low, "greater", "less"), (portion.high, "less", "greater")
-    p, opposite = zip(
-        *(
-            (share_p(hits, n, bound, side), share_p(hits, n, bound, other))
-            for bound, side, other in sides
-            if bound is not None
-        ),
-        strict=True,
+    held, known = _held(portion.of, source)
+    n, hits = len(held), int(held.sum())
+    most = hits + int((~known).sum())  # if it held at every seed where that is not known
+    above, below = (
+        [share_p(hits, n, bound, "greater"), share_p(most, n, bound, "less")] if bound is not None else None
+        for bound in (portion.low, portion.high)
     )
+    p, opposite = zip(*filter(None, (above, below and below[::-1])), strict=True)
     effect = hits / n if n else math.nan
     return _Found(n, effect, wilson_interval(hits, n), max(p), min(1.0, len(opposite) * min(opposite)))
 
 
-def _holds(statement: Comparison[Term] | Within[Term] | Share[Term], source: Source) -> Sequence[bool]:
-    """Whether a statement holds, seed by seed."""
+def _held(statement: Comparison[Term] | Within[Term] | Share[Term], source: Source) -> tuple[Bools, Bools]:
+    """Whether a statement holds, seed by seed, and whether that is known."""
     if isinstance(statement, Share):
-        return [outcome == statement.outcome for outcome in source.trials(statement.term)["outcome"]]
-    return [bool(holds) for holds in np.all([test > 0 for test in _margins(statement, source).tests], axis=0)]
+        held = (source.trials(statement.term)["outcome"] == statement.outcome).to_numpy(dtype=np.bool_)
+        return held, np.ones_like(held)
+    return holds(statement, _numbers(statement, source))
 
 
-def _margins(statement: Comparison[Term] | Within[Term], source: Source) -> Margins:
-    """At the seeds that finished for all labels."""
+def _numbers(statement: Comparison[Term] | Within[Term], source: Source) -> list[Floats]:
+    """Of each term, at the seeds that finished, and were measured, for all of them."""
     values = [source.values(term) for term in terms_of(statement)]
     seeds = sorted(set.intersection(*map(set, values)))
-    return margins(statement, [np.array([one[seed] for seed in seeds], dtype=np.float64) for one in values])
+    return [np.array([one[seed] for seed in seeds], dtype=np.float64) for one in values]
 
 
 def _paired(statement: Comparison[Term] | Within[Term], source: Source) -> _Found:
-    found = _margins(statement, source)
+    found: Margins = margins(statement, _numbers(statement, source))
     p, opposite = zip(*map(_p, found.tests), strict=True)
     effect, low, high = _effect(found)
     # an interval is refuted at either end, which is two chances

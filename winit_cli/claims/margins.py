@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from winit_cli.claims.claim import Comparison, Term, Value, Within, values_of
 from winit_cli.stats import Floats
 
 Side = Floats | float
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,27 @@ class Margins:
 
 def margins(statement: Comparison[Term] | Within[Term], numbers: Sequence[Floats]) -> Margins:
     """From the numbers (n,) of the terms, in their order; NaN where one has none."""
-    scale = _Scale(
-        is_ratio=any(value.operator == "/" for value in values_of(statement)),
-        is_positive=all(bool((array > 0).all()) for array in numbers),
-    )
+    is_positive = all(bool((array > 0).all()) for array in numbers)
+    found = _margins(statement, numbers, in_logs=_is_ratio(statement) and is_positive)
+    # a seed where a margin is not known counts against the claim
+    return replace(found, tests=tuple(np.where(np.isnan(test), -np.inf, test) for test in found.tests))
+
+
+def holds(statement: Comparison[Term] | Within[Term], numbers: Sequence[Floats]) -> tuple[Bools, Bools]:
+    """Where a statement holds and where that is known (n,): a comparison does not where both sides are equal, an
+    interval has its ends."""
+    tests = np.array(_margins(statement, numbers, in_logs=False).tests)
+    known = ~np.isnan(tests).any(axis=0)
+    return known & ((tests >= 0) if isinstance(statement, Within) else (tests > 0)).all(axis=0), known
+
+
+def _is_ratio(statement: Comparison[Term] | Within[Term]) -> bool:
+    return any(value.operator == "/" for value in values_of(statement))
+
+
+def _margins(statement: Comparison[Term] | Within[Term], numbers: Sequence[Floats], *, in_logs: bool) -> Margins:
+    """The same; a margin that is not known is NaN."""
+    scale = _Scale(_is_ratio(statement), in_logs)
     left = iter(numbers)
     if isinstance(statement, Within):
         value = scale.value(statement.value, left)
@@ -49,11 +68,7 @@ class _Scale:
     do not exist by the sign alone."""
 
     is_ratio: bool
-    is_positive: bool
-
-    @property
-    def in_logs(self) -> bool:
-        return self.is_ratio and self.is_positive
+    in_logs: bool
 
     def number(self, number: float) -> float:
         if not self.in_logs:
@@ -71,11 +86,11 @@ class _Scale:
             return _ratio(*terms)
 
     def margin(self, larger: Side, smaller: Side) -> Floats:
-        """How far the larger is above the smaller; a seed where that is not known counts against the claim."""
+        """How far the larger is above the smaller; NaN where that is not known."""
         found = _minus(larger, smaller)
         if self.is_ratio and not self.in_logs:
-            found = np.select([found > 0, found < 0], [np.inf, -np.inf], found)
-        return np.where(np.isnan(found), -np.inf, found)
+            return np.select([found > 0, found < 0], [np.inf, -np.inf], found)
+        return found
 
     def shown(self, left: Side, right: Side) -> Floats:
         """The side that is no number, or what the left one is more than the right one."""

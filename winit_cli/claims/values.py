@@ -28,7 +28,8 @@ class Source:
     _places: dict[str, dict[Any, Any]] = field(default_factory=dict)  # of the rows of each label, by table
 
     def values(self, term: Term) -> Values:
-        """By seed of every finished trial: NaN where it has no value, nothing at all where nothing was measured."""
+        """By seed of every finished trial: NaN where its value is no number, or where it diverged before it had one; a
+        trial that went well and was not measured is left out."""
         metric, trials = METRICS[term.metric], self.trials(term)
         if metric.table == "trials":
             return _finals(trials, metric) if self._has(metric, trials) else {}
@@ -38,7 +39,8 @@ class Source:
         if "split" in rows:
             rows = rows[rows["split"] == metric.part]
         found = dict(zip(rows["seed"], _numbers(rows[metric.column]), strict=True))
-        return {int(seed): found.get(seed, math.nan) for seed in trials["seed"]}
+        ended = zip(trials["seed"], trials["status"], strict=True)
+        return {int(seed): found.get(seed, math.nan) for seed, status in ended if seed in found or status != "ok"}
 
     def trials(self, term: Term) -> DataFrame:
         """The finished trials of a term."""
@@ -64,9 +66,9 @@ class Source:
 
 def _finals(trials: DataFrame, metric: Metric) -> Values:
     numbers = _numbers(trials[metric.column])
-    return dict(
-        zip(trials["seed"].astype(int), np.where(np.isnan(numbers), metric.worst, numbers).tolist(), strict=True)
-    )
+    there = ~np.isnan(numbers) | (trials["status"] != "ok").to_numpy()
+    values = np.where(np.isnan(numbers), metric.worst, numbers)[there].tolist()
+    return dict(zip(trials["seed"][there].astype(int), values, strict=True))
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
