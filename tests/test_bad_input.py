@@ -98,6 +98,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"precision": "tf32"}, "precision: tf32 needs a CUDA device; use precision: fp32 or --device cuda"),
     ({"baseline": "zero"}, "baseline: no label zero among the schemes; did you mean 'zeros'?"),
     ({"checkpoint_seconds": 0}, "checkpoint_seconds: must be above 0, got 0"),
+    ({"measure": {"widths": [8]}}, "measure.widths: too few values, got [8]; give 2 or more"),
     ({"measure": {"evry": 1}}, "measure.evry: unknown key 'evry'; did you mean 'every'?"),
     ({"vary": [1]}, "vary: expected a mapping like {model.depth: [10, 30]}, got [1]"),
     ({"vary": {"depth": [1]}}, "vary.depth: only options of model, data and train can be varied, e.g. model.depth"),

@@ -15,7 +15,7 @@ from winit_cli.claims.check import Known, check
 from winit_cli.claims.claim import Claim, Portion
 from winit_cli.claims.decide import COLUMNS, decide, needed_steps
 from winit_cli.claims.entry import Entry, Given
-from winit_cli.claims.reach import seeds_for_claims, seeds_for_share, smallest_claim_p
+from winit_cli.claims.reach import seeds_for_claims, seeds_for_share, share_can_be_supported, smallest_claim_p
 
 NAN, INF = math.nan, math.inf
 DRAWS = np.random.default_rng(11)
@@ -351,7 +351,7 @@ def test_seeds_that_claims_take() -> None:
     assert smallest_claim_p(1, 9) == 1.0
 
 
-@pytest.mark.parametrize("bounds", ["> 0.9", "< 0.2", "> 0.3", "in [0.4, 0.6]", "in [0.9, 1]"])
+@pytest.mark.parametrize("bounds", ["> 0.9", "< 0.2", "> 0.3", "in [0.4, 0.6]", "in [0.9, 1]", "in [0.2, 0.7]"])
 def test_seeds_that_a_share_takes(bounds: str) -> None:
     """With so many some share is supported, with fewer none is."""
     asked = claims(f"share(a < 1) {bounds}", metric="final_train_loss")
@@ -363,6 +363,16 @@ def test_seeds_that_a_share_takes(bounds: str) -> None:
         verdicts = {decide(asked, {"trials": table}, {})["verdict"][0] for table in tables}
         assert ("supported" in verdicts) is can
     assert seeds_for_share(statement, 20) > needed
+    for seeds in range(1, needed + 60):
+        smallest = min(
+            max(
+                scipy_stats.binom.sf(hits - 1, seeds, statement.low) if statement.low is not None else 0,
+                scipy_stats.binom.cdf(hits, seeds, statement.high) if statement.high is not None else 0,
+            )
+            for hits in range(seeds + 1)
+        )
+        assert share_can_be_supported(statement, seeds, 1) is bool(smallest < 0.05)
+        assert seeds < needed or smallest < 0.05
 
 
 @pytest.mark.parametrize("expect", ["a < b", "a > 0", "a in [0, 100]", "a - b > 0"])

@@ -244,6 +244,14 @@ def test_seeds_count_for_comparisons_and_claims() -> None:
     assert found("few-seeds", "seeds=6") == []
     claims = "claims=[kaiming_normal stuck, orthogonal stuck, kaiming_normal final_test_loss < 2]"
     assert "no claim can be decided with less than 6 seeds" in found("few-seeds", "seeds=5", claims)[0].reason
+    one = "claims=[kaiming_normal stuck, share(orthogonal stuck) > 0.1]"
+    assert "; no claim but those about shares can be decided with less than 5 seeds" in _reason("seeds=4", one)
+    assert "no claim" not in _reason("seeds=5", one)
+    assert "no claim" not in _reason("seeds=3", "claims=[share(orthogonal stuck) > 0.1]")
+
+
+def _reason(*settings: str) -> str:
+    return found("few-seeds", *settings)[0].reason
 
 
 def test_seeds_count_for_shares() -> None:

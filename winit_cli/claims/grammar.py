@@ -33,6 +33,11 @@ _SHARE = re.compile(r"share\s*\(")
 _MEANS_SHARE = re.compile(r"(?:.*\W)?share(?:\s*\(|\s+\w)", re.IGNORECASE | re.DOTALL)
 
 
+def is_share(text: str) -> bool:
+    """Whether a claim is about a share of seeds."""
+    return _SHARE.match(text.lstrip()) is not None
+
+
 def parse(text: str, labels: Sequence[str]) -> Statement[Draft]:
     """The statement that a text makes about some labels.
 

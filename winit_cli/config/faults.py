@@ -67,9 +67,10 @@ class Faults:
         try:
             return cls.model_validate(dict(value))
         except ValidationError as error:
-            for detail in _of_the_branch_meant(error.errors(), value):
+            details = _of_the_branch_meant(error.errors(), value)
+            for detail in details:
                 # a list whose only value is at fault is too short as well
-                if detail["type"] != "too_short" or not detail["input"]:
+                if detail["type"] != "too_short" or not any(_lies_in(other, detail) for other in details):
                     self._detail(cls, detail, path)
             return None
 
@@ -96,6 +97,12 @@ class Faults:
             if isinstance(location[-1], int) and location not in self.document.places:
                 location = location[:-1]  # one value that stands for a list of one
             self.add(location, _message(detail))
+
+
+def _lies_in(detail: Any, whole: Any) -> bool:
+    """Whether a fault is that of a part of a value with another fault."""
+    at, place = detail["loc"], whole["loc"]
+    return len(at) > len(place) and at[: len(place)] == place
 
 
 def _elsewhere(name: str, kind: str) -> str | None:
@@ -139,7 +146,8 @@ def _message(detail: Any) -> str:
         allowed = [word.strip("' ") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
         return f"unknown value {shown(value)}; {known(str(value), allowed)}"
     if kind in ("missing", "too_short", "too_long"):
-        return f"too {'many' if kind == 'too_long' else 'few'} values, got {shown(value)}"
+        needs = f"; give {detail['ctx']['min_length']} or more" if kind == "too_short" else ""
+        return f"too {'many' if kind == 'too_long' else 'few'} values, got {shown(value)}{needs}"
     text = detail["msg"]
     for theirs, ours in WORDS.items():
         text = text.replace(theirs, ours)

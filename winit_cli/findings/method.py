@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from winit_cli.claims.grammar import is_share
 from winit_cli.claims.reach import seeds_for_claims
 from winit_cli.findings.numbers import counted, number
 from winit_cli.stats import SIGNIFICANT, Rules, family_size, seeds_for_a_verdict, smallest_p
@@ -19,13 +20,14 @@ OPEN_PLACES = (
 
 @dataclass(frozen=True)
 class Reach:
-    """What so many seeds can decide in a family of so many comparisons."""
+    """What so many seeds can decide in a family of so many comparisons, and of ``claims`` that are not about shares."""
 
     seeds: int
     family: int
     baseline: str
     kind: str
     claims: int = 0
+    has_shares: bool = False
 
     @property
     def smallest(self) -> float:
@@ -52,9 +54,10 @@ class Reach:
         return "; ".join(filter(None, (self._comparing(), self._claiming())))
 
     def _claiming(self) -> str:
-        """That claims need more seeds, where they do."""
-        needed = seeds_for_claims(self.claims)
-        return f"no claim can be decided with less than {counted(needed, 'seed')}" if self.seeds < needed else ""
+        """That claims need more seeds, where they do; of those about shares each takes a number of its own."""
+        needed = seeds_for_claims(self.claims) if self.claims else 0
+        which = "no claim but those about shares" if self.has_shares else "no claim"
+        return f"{which} can be decided with less than {counted(needed, 'seed')}" if self.seeds < needed else ""
 
     def _comparing(self) -> str:
         if self.family == 0:
@@ -72,7 +75,9 @@ def reach(config: Mapping[str, Any]) -> Reach:
     rates = 1 if config.get("select") else len(config["train"]["lr"])
     kind = config.get("family", "baseline")
     family = family_size(len(config["schemes"]), rates, kind)
-    return Reach(len(config["seeds"]), family, config["baseline"], kind, len(config.get("claims") or []))
+    of_shares = [is_share(claim["expect"]) for claim in config.get("claims") or []]
+    others = of_shares.count(False)
+    return Reach(len(config["seeds"]), family, config["baseline"], kind, others, has_shares=any(of_shares))
 
 
 def method(config: Mapping[str, Any], rules: Rules, targets: Mapping[str, float]) -> list[str]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from winit_cli.claims.claim import Portion
-from winit_cli.claims.reach import seeds_for_claims, seeds_for_share
+from winit_cli.claims.reach import seeds_for_claims, seeds_for_share, share_can_be_supported
 from winit_cli.findings import reach
 from winit_cli.lint.filled import Filled
 from winit_cli.lint.subject import Found, Label, Study
@@ -38,8 +38,9 @@ def few_seeds(study: Study) -> Iterator[Found]:
         yield Found((), ("seeds",), f"{one}{found}", f"seeds: {needed}, or more", extent=needed)
     for claim in study.plan.config.claims:
         if isinstance(claim.statement, Portion):
-            needed = seeds_for_share(claim.statement, found.claims)
-            if found.seeds < needed:
+            count = len(study.plan.config.claims)
+            if not share_can_be_supported(claim.statement, found.seeds, count):
+                needed = seeds_for_share(claim.statement, count)
                 reason = f"with {found.seeds} seeds no share, however clear, supports {claim.text}"
                 yield Found((), claim.given.path(), reason, f"seeds: {needed}, or more, or wider bounds", extent=needed)
 
