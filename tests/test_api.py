@@ -17,10 +17,10 @@ from zoo import Zoo, fill
 
 import winit_cli as winit
 from winit_cli.api import progress
-from winit_cli.engine.division import MEMORY
 from winit_cli.errors import ConfigError, DataError, UsageError
 from winit_cli.plots import PLOTS
 from winit_cli.schemes import SCHEMES
+from winit_cli.sizes import MEMORY
 
 DRAWS = np.random.default_rng(0)
 X = DRAWS.normal(size=(120, 5)).astype(np.float32)

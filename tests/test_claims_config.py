@@ -137,6 +137,35 @@ def test_accuracy_needs_classes() -> None:
     assert len(said) == 1 and "there is no accuracy here, only for classification; write final_test_loss" in said[0]
 
 
+def test_layers_without_a_jacobian_are_told() -> None:
+    asked = "claims: ['zeros layer_jacobian_sv_mean[layer={}] < 1']\n"
+    plan_of(text=TEXT + asked.format("layers.1"))
+    assert faults(TEXT + asked.format("layers.0"))[0].endswith(
+        "layer_jacobian_sv_mean is not measured of layers.0: no layer comes before it"
+    )
+    wide = TEXT.replace("width: 6", "width: 600")
+    assert "of layers.1: it has 600 outputs, more than 512" in faults(wide + asked.format("layers.1"))[0]
+    plan_of(text=wide + asked.format("head"))
+
+
+TRANSFORMER = TEXT.replace("gaussian, features: 5, classes: 3,", "digits,").replace(
+    "mlp, width: 6, depth: 2", "transformer, width: 8, depth: 1, heads: 4"
+)
+
+
+def test_widths_that_cannot_be_measured_are_told() -> None:
+    def widths(text: str, measure: str) -> str:
+        (fault,) = faults(text.replace("test_every: 3", f"test_every: 3, {measure}"))
+        return fault
+
+    assert "measure.widths: width 33: " in widths(TRANSFORMER, "widths: [8, 16, 33]")
+    assert "measure.widths: width 1000000: a network takes about " in widths(TEXT, "widths: [8, 1000000]")
+    plan_of("measure.widths=[4, 8]", text=TEXT)
+    assert "measure.probe: 0 no network is measured" in widths(TEXT, "widths: [4, 8], probe: 0")
+    claimed = TEXT + "claims: ['zeros width_slope[layer=head] < 1']\n"
+    plan_of("measure.widths=[4, 8]", "measure.probe=0", text=claimed)
+
+
 VARIED = TEXT + "vary: {model.depth: [1, 2]}\n"
 
 

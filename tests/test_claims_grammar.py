@@ -309,7 +309,7 @@ def test_slopes_over_widths_need_widths() -> None:
     asked = claim("zeros width_slope[layer=head] < 1")
     assert list(unmeasured([asked], ["zeros"], MEASURED)) == []
     ((_, found),) = unmeasured([asked], ["zeros"], replace(MEASURED, has_widths=False))
-    assert "width_slope needs networks of several widths; set measure.widths: [64, 128, 256, 512]" in found
+    assert "width_slope needs networks of several widths; set measure.widths: [512, 1024, 2048, 4096]" in found
 
 
 def test_the_claims_of_a_stored_run() -> None:

@@ -15,10 +15,10 @@ from small import Heard, bytes_of, plan_of, run_of
 
 from winit_cli import orders
 from winit_cli.engine import stacks
-from winit_cli.engine.division import MEMORY, bytes_by_stack, bytes_of_trial, division
+from winit_cli.engine.division import bytes_by_stack, bytes_of_trial, division
 from winit_cli.errors import UsageError
 from winit_cli.runner import How, run_plan
-from winit_cli.sizes import parse_size
+from winit_cli.sizes import MEMORY, parse_size
 from winit_cli.store.reading import FILE
 from winit_cli.store.runs import run_facts
 from winit_cli.store.store import Store

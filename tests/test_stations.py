@@ -24,7 +24,7 @@ from test_workers import has_ended
 
 from winit_cli import stations
 from winit_cli.config import parse, resolve
-from winit_cli.engine.division import MEMORY, division
+from winit_cli.engine.division import division
 from winit_cli.engine.stack import Stack
 from winit_cli.environment import resolve_devices
 from winit_cli.errors import UsageError
@@ -33,6 +33,7 @@ from winit_cli.packing import Code, pack, unpacked
 from winit_cli.plan import make_plan
 from winit_cli.plugins import plugged
 from winit_cli.runner import How, Result, run_plan
+from winit_cli.sizes import MEMORY
 from winit_cli.station import ASK, Setup, Station
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from winit_cli.claims.claim import Claim
-from winit_cli.claims.fits import Measured, unmeasured
+from winit_cli.claims.fits import asks_for_probe, unmeasured
 from winit_cli.config import Config, Path_, SchemeEntry, Train, Variant, dotted
 from winit_cli.data import DATASETS
 from winit_cli.data.checked import checked
@@ -20,10 +20,12 @@ from winit_cli.errors import ConfigError, DataError, Fault, MissingDataError, Us
 from winit_cli.fitted import try_fit
 from winit_cli.foreign import blaming
 from winit_cli.losses import default_loss
+from winit_cli.measurable import measurable
 from winit_cli.rng import forked
 from winit_cli.schemes.assign import assign, rates_of
 from winit_cli.schemes.slots import Slot
 from winit_cli.setting import Setting
+from winit_cli.widths import width_faults
 
 
 @dataclass(frozen=True)
@@ -175,8 +177,6 @@ def _faults(setting: Setting) -> Iterator[tuple[Path_, str]]:
         yield ("train", "warmup"), f"train.warmup {train.warmup} is longer than the training ({setting.steps} steps)"
     if setting.experiment.general.precision == "tf32" and torch.device(setting.device).type != "cuda":
         yield ("precision",), "precision: tf32 needs a CUDA device; use precision: fp32 or --device cuda"
-    if setting.experiment.measure.widths and "width" not in setting.model.size_options:
-        yield ("measure", "widths"), f"model {setting.model.name} has no option for its width; remove measure.widths"
     if setting.loss.task not in (None, setting.dataset.task):
         fits, task = setting.loss.task, setting.dataset.task
         yield ("train", "loss"), f"train.loss {setting.loss.name} fits {fits}, but the data is for {task}"
@@ -186,23 +186,21 @@ def _faults(setting: Setting) -> Iterator[tuple[Path_, str]]:
     except UsageError as error:
         yield ("model",), f"model: {error}"
         return
-    yield from _recipe_faults(setting, parameters)
+    recipes = list(_recipe_faults(setting, parameters))
+    yield from recipes or ((("measure", "widths"), f"measure.widths: {text}") for text in width_faults(setting))
 
 
 def _claim_faults(claims: Sequence[Claim], setting: Setting) -> list[tuple[Path_, str]]:
     """What the claims ask for of this variant, and is not measured."""
-    measured = Measured(
-        parameters=[slot.name for slot in setting.rehearsal.slots if not slot.frozen],
-        layers=list(dict.fromkeys(slot.layer for slot in setting.rehearsal.slots if len(slot.shape) > 1)),
-        steps=setting.steps,
-        every=setting.every,
-        test_every=setting.test_every,
-        has_val=setting.dataset.val is not None,
-        has_accuracy=setting.has_accuracy,
-        has_widths=setting.experiment.measure.widths is not None,
-    )
     labels = [entry.label + setting.suffix for entry in setting.experiment.schemes]
-    return [(path, f"{dotted(path)}: {text}") for path, text in unmeasured(claims, labels, measured)]
+    found = [(path, f"{dotted(path)}: {text}") for path, text in unmeasured(claims, labels, measurable(setting))]
+    measure = setting.experiment.measure
+    if measure.widths and measure.probe == 0 and not asks_for_probe(claims):
+        said = (
+            "measure.widths: with measure.probe: 0 no network is measured; give it 1 or more, or remove measure.widths"
+        )
+        found.append((("measure", "widths"), said))
+    return found
 
 
 def _recipe_faults(setting: Setting, parameters: list[Slot]) -> Iterator[tuple[Path_, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from winit_cli.copying import copy_finished
-from winit_cli.engine.division import MEMORY, Division, division, left_aside, too_large
+from winit_cli.engine.division import Division, division, left_aside, too_large
 from winit_cli.engine.numerics import replayable
 from winit_cli.environment import REFUSED_IF_DIFFERENT, differences, environment
 from winit_cli.errors import UsageError, WinitError
@@ -20,6 +20,7 @@ from winit_cli.probing import probe_run
 from winit_cli.resolved import facts_of
 from winit_cli.run_files import write_config, write_tables
 from winit_cli.shards import Shard, Share, share_of
+from winit_cli.sizes import MEMORY
 from winit_cli.station import Setup
 from winit_cli.stations import stations
 from winit_cli.store.lock import writing

@@ -10,6 +10,7 @@ UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 SIZE = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(UNITS)})", re.ASCII | re.IGNORECASE)
 SMALLEST, LARGEST = 2**20, 2**50
+MEMORY = 8 * 2**30  # bytes that are taken at once, unless another budget is asked for
 
 
 def parse_size(text: str, option: str) -> int:

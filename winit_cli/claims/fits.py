@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from winit_cli.claims.claim import Claim, Term
 from winit_cli.claims.entry import Place
@@ -15,7 +15,8 @@ from winit_cli.errors import known
 @dataclass(frozen=True)
 class Measured:
     """What is measured of some labels: gradients of ``parameters``, ``layers`` before training, the training batch
-    ``every`` so many steps, the other parts every ``test_every``, all of it also at the last step."""
+    ``every`` so many steps, the other parts every ``test_every``, all of it also at the last step; and why there is no
+    Jacobian of some layers."""
 
     parameters: Sequence[str]
     layers: Sequence[str]
@@ -25,6 +26,13 @@ class Measured:
     has_val: bool
     has_accuracy: bool
     has_widths: bool = False
+    without_jacobian: Mapping[str, str] = field(default_factory=dict)
+
+
+def asks_for_probe(claims: Iterable[Claim]) -> bool:
+    """Whether claims are about what is measured before training, which is then measured of every seed."""
+    terms = (term for claim in claims for term in claim.terms)
+    return any(METRICS[term.metric].table == "probe" for term in terms if term.metric in METRICS)
 
 
 def unmeasured(claims: Iterable[Claim], labels: Iterable[str], measured: Measured) -> Iterator[tuple[Place, str]]:
@@ -50,9 +58,11 @@ def _wrong(term: Term, metric: Metric, measured: Measured) -> Iterator[str]:
     if "layer" in term.keys and term.keys["layer"] not in measured.layers:
         name = str(term.keys["layer"])
         yield f"the model has no layer {name}; {known(name, measured.layers)}"
+    elif term.metric == "layer_jacobian_sv_mean" and (why := measured.without_jacobian.get(str(term.keys["layer"]))):
+        yield f"{metric.name} is not measured of {term.keys['layer']}: {why}"
     if metric.table == "probe" and "step" in term.keys:
         if not measured.has_widths:
-            yield f"{metric.name} needs networks of several widths; set measure.widths: [64, 128, 256, 512]"
+            yield f"{metric.name} needs networks of several widths; set measure.widths: [512, 1024, 2048, 4096]"
         if not 1 <= int(term.keys["step"]) <= WIDTH_STEPS:
             yield f"{metric.name} is measured after 1 to {WIDTH_STEPS} steps, not after {term.keys['step']}"
     elif "step" in term.keys:

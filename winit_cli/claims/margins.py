@@ -39,7 +39,8 @@ def holds(statement: Comparison[Term] | Within[Term], numbers: Sequence[Floats])
     interval has its ends."""
     tests = np.array(_margins(statement, numbers, in_logs=False).tests)
     known = ~np.isnan(tests).any(axis=0)
-    return known & ((tests >= 0) if isinstance(statement, Within) else (tests > 0)).all(axis=0), known
+    met = (tests >= 0) if isinstance(statement, Within) else (tests > 0)
+    return np.asarray(known & met.all(axis=0)), np.asarray(known)
 
 
 def _is_ratio(statement: Comparison[Term] | Within[Term]) -> bool:

@@ -12,6 +12,7 @@ from winit_cli.tables import table
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 OUTCOMES = ("stuck", "learned", "diverged")
+JACOBIAN_OUTPUTS = 512  # up to this many of a layer its Jacobian is computed row by row
 WIDTH_STEPS = 5  # of training, by which networks of several widths are compared
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from winit_cli.engine.division import MEMORY, Division, bytes_by_stack, division, left_aside, too_large, unfinished
+from winit_cli.engine.division import Division, bytes_by_stack, division, left_aside, too_large, unfinished
 from winit_cli.plan import Plan
 from winit_cli.setting import Setting
+from winit_cli.sizes import MEMORY
 from winit_cli.store.runs import begun_facts, finished_elsewhere
 
 # bytes per row, measured on a run of configs/mnist.yaml; longer labels take a little more in the CSV files

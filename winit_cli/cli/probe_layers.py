@@ -58,7 +58,7 @@ class Layers:
 
     def document(self) -> dict[str, Any]:
         """The tables, and means over the seeds."""
-        from winit_cli.probe.examples import EXAMPLES
+        from winit_cli.widths import EXAMPLES
         from winit_cli.probe.trials import COLUMNS, VERDICT_COLUMNS
 
         return {
@@ -103,7 +103,7 @@ class Layers:
 
     def _method(self) -> str:
         from winit_cli.findings.numbers import counted
-        from winit_cli.probe.examples import EXAMPLES
+        from winit_cli.widths import EXAMPLES
 
         there = len({seed for trial in self.plan.trials for seed in trial.setting.experiment.general.seeds})
         count = len(self.probed.seeds)

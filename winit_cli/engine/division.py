@@ -13,7 +13,6 @@ from winit_cli.plan import Plan
 from winit_cli.setting import Setting
 from winit_cli.sizes import size_text
 
-MEMORY = 8 * 2**30  # bytes, unless another budget is asked for
 ALONE = 4  # copies of the weights that a serial trial has: themselves, gradients, two states of an optimizer
 
 

@@ -24,13 +24,14 @@ from winit_cli.engine.serial import update
 from winit_cli.plan import Trial
 from winit_cli.probe.arrays import joined
 from winit_cli.probe.examples import first_examples
-from winit_cli.probe.grid import Spot, resized
+from winit_cli.probe.grid import Spot
 from winit_cli.probe.layers import Layer
 from winit_cli.probe.measured import WIDTH_SLOPE, Row
 from winit_cli.probe.observe import observed
 from winit_cli.probe.untouched import untouched
 from winit_cli.rng import forked, seed_globals
 from winit_cli.stats import width_slopes
+from winit_cli.widths import resized
 
 COORDINATE_COLUMNS = ("label", "width", "seed", "step", "layer", "depth", "value")
 STEPS = WIDTH_STEPS

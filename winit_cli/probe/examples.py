@@ -8,8 +8,7 @@ import torch
 
 from winit_cli.data.dataset import Part
 from winit_cli.engine.batches import batches
-
-EXAMPLES = 256
+from winit_cli.widths import EXAMPLES
 
 
 def first_examples(train: Part, seed: int, batch_size: int) -> Part:

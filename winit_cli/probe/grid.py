@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from winit_cli.config import SchemeEntry
-from winit_cli.config.schema import Entry
 from winit_cli.errors import UsageError
 from winit_cli.models import MODELS
 from winit_cli.plan import Plan, Trial
 from winit_cli.schemes.recipe import Recipe, Rule, Use
 from winit_cli.setting import Setting
+from winit_cli.widths import resized
 
 GAUSSIAN = "gaussian"  # the label of weights that a scan draws itself
 
@@ -74,14 +74,6 @@ def spots(plan: Plan, grid: Grid, most_seeds: int | None) -> Iterator[Spot]:
 
 def _entries(setting: Setting, grid: Grid) -> int:
     return 1 if grid.sigma_w else len(setting.experiment.schemes)
-
-
-def resized(setting: Setting, depth: int | None, width: int | None) -> Setting:
-    """The setting with a model of another size."""
-    names, model = setting.model.size_options, setting.experiment.model
-    given = {names[axis]: size for axis, size in (("depth", depth), ("width", width)) if size is not None}
-    other = Entry(name=model.name, options=model.options | given)
-    return replace(setting, experiment=setting.experiment.model_copy(update={"model": other}))
 
 
 def _size(setting: Setting, axis: str) -> int | None:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from winit_cli.claims.metrics import JACOBIAN_OUTPUTS
 from winit_cli.rng import generator
 
-EXACT_OUTPUTS = 512  # up to this many rows of the Jacobian are computed one by one
+EXACT_OUTPUTS = JACOBIAN_OUTPUTS
 EXACT_NUMBERS = 2**25  # and up to this many numbers
 PROBES, POWER_STEPS = 32, 30  # random vectors of the estimates, and steps towards the largest singular value
 ZERO = 1e-6  # of the largest singular value; the roundings of single precision leave up to a tenth of it

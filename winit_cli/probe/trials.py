@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from winit_cli.claims.metrics import METRICS
+from winit_cli.claims.fits import asks_for_probe
 from winit_cli.engine.initial import initialized, one_thread
 from winit_cli.plan import Plan, Trial
 from winit_cli.probe.coordinate import slope_rows
@@ -70,8 +70,7 @@ def trials_to_probe(plan: Plan, seeds: int | None = None) -> list[Trial]:
     count = plan.config.base.measure.probe if seeds is None else seeds
     if count is None:
         count = min(SEEDS, max(1, MOST // len(plan.labels)))
-    claimed = [METRICS[term.metric] for claim in plan.config.claims for term in claim.terms if term.metric in METRICS]
-    if any(metric.table == "probe" for metric in claimed):
+    if asks_for_probe(plan.config.claims):
         count = len(general.seeds)
     first: dict[tuple[str, int], Trial] = {}
     for trial in plan.trials:
