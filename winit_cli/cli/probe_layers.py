@@ -58,8 +58,8 @@ class Layers:
 
     def document(self) -> dict[str, Any]:
         """The tables, and means over the seeds."""
-        from winit_cli.widths import EXAMPLES
         from winit_cli.probe.trials import COLUMNS, VERDICT_COLUMNS
+        from winit_cli.widths import EXAMPLES
 
         return {
             "seeds": self.probed.seeds,
