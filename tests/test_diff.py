@@ -154,7 +154,8 @@ def test_mistakes_are_refused(tmp_path: Path) -> None:
     assert "name two runs" in refused("diff", "more", run_of("more"))
     assert "'base' means more than one run" in refused("diff", "base", "more")
     assert "no run 'adding-0' under results; did you mean 'adding-" in refused("diff", "more", "adding-0")
-    assert winit("diff", "more").exit_code == 2
+    missing = winit("diff", "more")
+    assert missing.exit_code == 2 and "Missing argument 'B'" in missing.stderr
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "run.sqlite").write_bytes(b"not a database" * 1000)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.markup import escape
 
 from winit_cli.cli.columns import SURVIVORS
 from winit_cli.cli.fitted import Column, fitted, table
 from winit_cli.cli.guard import guarded
-from winit_cli.cli.options import RESULTS, Json, NoColor, Results, Run
+from winit_cli.cli.options import RESULTS, Json, NoColor, Results, run_argument
 from winit_cli.cli.terminal import Terminal
 from winit_cli.errors import UsageError
 
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from winit_cli.findings.numbers import Row
     from winit_cli.findings.pair import Pair, Same, Side
 
+A = Annotated[str, run_argument("A")]
+B = Annotated[str, run_argument("B")]
 TEXT_WIDTH = 12  # letters down to which what differs is folded
 
 
 @guarded
 def diff(
-    a: Run,
-    b: Run,
+    a: A,
+    b: B,
     results: Results = RESULTS,
     json: Json = False,
     no_color: NoColor = False,

@@ -76,8 +76,9 @@ class Checked:
         train, count = self.plan.settings[0].train, self.rows["seed"].nunique()
         widths = ", ".join(str(width) for width in sorted(self.rows["width"].unique()))
         return (
-            f"root mean square of the change of pre-activations in {WIDTH_STEPS} steps of {train.optimizer} at learning "
-            f"rate {train.lr[0]:g}; widths {widths}; {counted(count, 'seed')} (Yang et al. 2022, arXiv:2203.03466)"
+            f"root mean square of the change of pre-activations in {WIDTH_STEPS} steps of {train.optimizer} at "
+            f"learning rate {train.lr[0]:g}; widths {widths}; {counted(count, 'seed')} (Yang et al. 2022, "
+            "arXiv:2203.03466)"
         )
 
     def pictures(self) -> Iterator[Picture]:

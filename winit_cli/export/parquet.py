@@ -41,9 +41,8 @@ def _stream(connection: sqlite3.Connection, query: str, path: Path) -> None:
     with ParquetWriter(path, schema) as writer:
         while rows := cursor.fetchmany(ROWS):
             columns = zip(zip(*rows, strict=True), schema.types, strict=True)
-            writer.write_batch(
-                pa.record_batch([pa.array(map(_blank, cells), kind) for cells, kind in columns], schema=schema)
-            )
+            arrays = [pa.array(map(_blank, cells), kind) for cells, kind in columns]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
 
 
 def _blank(cell: Any) -> Any:
