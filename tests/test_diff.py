@@ -6,12 +6,14 @@ import math
 import shutil
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 from commands import refused, winit, winit_json, write
 
+from winit_cli.findings.differences import config_differences, shown
 from winit_cli.store.digest import sign
 
 
@@ -60,7 +62,7 @@ def test_the_same_experiment_twice_differs_in_nothing() -> None:
     assert "4 trials in both runs: 4 began with the same weights, 4 ended with the same numbers" in text
     found = winit_json("diff", run_of("base"), run_of("base", "-2"))
     assert found["config"] == {} and found["same_data"]
-    assert found["same_trials"] == {"trials": 4, "copied": 0, "begun": 4, "ended": 4, "largest": {}}
+    assert found["same_trials"] == {"trials": 4, "copied": 0, "begun": 4, "unfinished": 0, "ended": 4, "largest": {}}
     assert {row["difference"] for row in found["results"]} == {0}
 
 
@@ -84,14 +86,14 @@ def test_results_are_those_of_the_summaries() -> None:
 def test_what_differs_stands_side_by_side() -> None:
     found = winit_json("diff", "more", "other")
     assert found["config"] == {
-        "model.depth": {"a": "1", "b": "2"},
-        "train.lr": {"a": "0.1", "b": "0.1, 0.3"},
-        "seeds": {"a": "0, 1, 2, 3", "b": "0, 1"},
-        "labels": {"a": "kaiming_normal, zeros", "b": "zeros, kaiming_normal"},
+        "model.depth": {"a": 1, "b": 2},
+        "train.lr": {"a": [0.1], "b": [0.1, 0.3]},
+        "seeds": {"a": [0, 1, 2, 3], "b": [0, 1]},
+        "labels": {"a": ["kaiming_normal", "zeros"], "b": ["zeros", "kaiming_normal"]},
         "baseline": {"a": "kaiming_normal", "b": "zeros"},
         "scheme kaiming_normal": {
-            "a": "scheme kaiming_normal, a 0.0, mode fan_in, nonlinearity leaky_relu",
-            "b": "scheme normal, mean 0.0, std 1e+30",
+            "a": {"scheme": "kaiming_normal", "a": 0.0, "mode": "fan_in", "nonlinearity": "leaky_relu"},
+            "b": {"scheme": "normal", "mean": 0.0, "std": 1e30},
         },
     }
     lines = [line.split() for line in said("more", "other").splitlines()]
@@ -104,7 +106,7 @@ def test_where_each_run_has_one_rate_labels_are_held_against_each_other() -> Non
     write(Path("c.yaml"), name="faster", measure={"probe": 0}, train={"lr": [0.2], "batch_size": 16, "steps": 4})
     assert winit("run", "c.yaml").exit_code == 0
     found = winit_json("diff", run_of("base"), "faster")
-    assert found["config"] == {"train.lr": {"a": "0.1", "b": "0.2"}}
+    assert found["config"] == {"train.lr": {"a": [0.1], "b": [0.2]}}
     assert {(row["lr_a"], row["lr_b"]) for row in found["results"]} == {(0.1, 0.2)}
     assert all(row["difference"] == row["mean_b"] - row["mean_a"] for row in found["results"])
 
@@ -152,9 +154,51 @@ def test_mistakes_are_refused(tmp_path: Path) -> None:
     assert "name two runs" in refused("diff", "more", run_of("more"))
     assert "'base' means more than one run" in refused("diff", "base", "more")
     assert "no run 'adding-0' under results; did you mean 'adding-" in refused("diff", "more", "adding-0")
-    assert winit("diff", "more").exit_code == 2
+    missing = winit("diff", "more")
+    assert missing.exit_code == 2 and "Missing argument 'B'" in missing.stderr
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "run.sqlite").write_bytes(b"not a database" * 1000)
     result = winit("diff", "more", broken)
     assert result.exit_code == 1 and "file is not a database" in result.stderr
+
+
+def test_trials_that_have_not_ended_are_said_to_be_so(tmp_path: Path) -> None:
+    unfinished = []
+    for name, trials in (("none", "1"), ("some", "id < 2")):
+        unfinished.append(tmp_path / name)
+        shutil.copytree(run_of("base"), unfinished[-1])
+        connection = sqlite3.connect(unfinished[-1] / "run.sqlite")
+        with connection:
+            connection.execute(
+                "UPDATE trials SET status = 'pending', outcome = NULL, final_train_loss = NULL, "
+                f"final_test_loss = NULL, final_test_accuracy = NULL WHERE {trials}"
+            )
+            sign(connection, [0, 1, 2, 3])
+        connection.close()
+    shutil.copytree(unfinished[0], tmp_path / "again")
+    text = said(unfinished[0], tmp_path / "again")
+    assert "4 trials in both runs: 4 began with the same weights, 4 did not end in both" in text
+    assert "same numbers" not in text and "results: no trial has ended in either run" in text
+    assert "half of the 95 % interval" not in text
+    text = " ".join(said(unfinished[1], run_of("base")).split())
+    assert "4 began with the same weights, 2 ended with the same numbers, 2 did not end in both" in text
+
+
+def test_what_is_compared_are_values() -> None:
+    data = {"fingerprint": "same", "task": "classification"}
+
+    def differs(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+        configs = [{"train": {}, "schemes": [], **config} for config in (one, other)]
+        return dict(config_differences([SimpleNamespace(config=config, data=data, env={}) for config in configs]))
+
+    one, other = [[4, 4], [4, 8]], [[4], [4, 4, 8]]
+    assert differs({"vary": {"model.channels": one}}, {"vary": {"model.channels": other}}) == {
+        "vary.model.channels": [one, other]
+    }
+    assert [shown(one), shown(other)] == ["[4, 4], [4, 8]", "[4], [4, 4, 8]"]
+    assert differs({"train": {"loss": "binary_cross_entropy"}}, {}) == {
+        "train.loss": ["binary_cross_entropy", "cross_entropy"]
+    }
+    assert differs({"train": {"loss": "cross_entropy"}}, {}) == {}
+    assert differs({"model": {"norm": None}}, {"model": {"norm": "batch"}}) == {"model.norm": [None, "batch"]}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -238,7 +240,8 @@ def test_a_store_that_is_damaged_and_a_disk_that_refuses(
         result = winit("export", broken, "--to", to)
         assert result.exit_code == 1 and "file is not a database" in result.stderr
         result = winit("export", "one", there / "file" / "out", "--to", to)
-        assert result.exit_code == 1 and f"cannot use {there / 'file' / 'out'}" in result.stderr
+        assert result.exit_code == 1 and f"cannot write {there / 'file' / 'out'}: " in result.stderr
+        assert "name another place after the run" in result.stderr and "--results" not in result.stderr
     assert sorted(there.iterdir()) == [broken, there / "file"]
 
 
@@ -273,3 +276,21 @@ def test_own_models_losses_and_schemes_go_home_too(there: Path) -> None:
     names["init_weights"](model, 1)
     assert all(torch.equal(model.state_dict()[n], v) for n, v in load_file("orthogonal-seed1.safetensors").items())
     assert load_file("half-seed1.safetensors")["body.weight"].min() >= 0
+
+
+def test_a_refused_table_is_told_by_the_place_of_all(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = winit("export", "one", "tables", "--to", "csv")
+    assert result.exit_code == 1 and "cannot write tables: No space left on device." in result.stderr
+    assert not Path("tables").exists()
+
+
+def test_an_unknown_format_is_refused_with_those_that_there_are(there: Path) -> None:
+    formats = "python, safetensors, csv, parquet, tensorboard"
+    assert refused("export", "one", "--to", "parquett") == (
+        f"--to: no format 'parquett'; did you mean 'parquet'? (known: {formats})"
+    )
+    assert refused("export", "one", "--to", "excel") == f"--to: no format 'excel'; known: {formats}"

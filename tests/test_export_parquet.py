@@ -78,6 +78,10 @@ def test_columns_have_types_and_blanks_are_null(there: Path, home: Path) -> None
     assert [str(types["comparisons"].field(name).type) for name in ("lr", "n", "p")] == ["double", "int64", "double"]
     assert str(types["best_lr"].field("decades").type) == "double"
     trials = parquet.read_table("all/trials.parquet")
+    verdicts = parquet.read_table("all/verdicts.parquet")
+    assert {"healthy", "exploding"} & set(verdicts["verdict"].to_pylist())
+    assert verdicts["layer"].null_count == verdicts["metric"].null_count > 0
+    assert not any("" in column.to_pylist() for column in verdicts.columns)
     assert trials["final_val_loss"].null_count == trials["diverged_step"].length() - trials["diverged_step"].null_count
 
 

@@ -18,6 +18,7 @@ PACKAGE = Path(winit_cli.__file__).parent
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "criteria": set(),
+    "tasks": set(),
     "numerals": set(),
     "visible": set(),
     "jsonable": set(),
@@ -35,7 +36,7 @@ BELOW: dict[str, set[str]] = {
 BELOW["store"] = {"errors"}
 BELOW["stats"] = {*BELOW["store"], "store"}
 BELOW["claims"] = {*BELOW["stats"], "stats", "tables"}
-BELOW["config"] = {*BELOW["schemes"], "schemes", "models", "data", "losses", *BELOW["claims"], "claims"}
+BELOW["config"] = {*BELOW["schemes"], "schemes", "models", "data", "losses", "tasks", *BELOW["claims"], "claims"}
 BELOW["plugins"] = {*BELOW["config"]}
 BELOW["rehearsal"] = {*BELOW["config"]}
 BELOW["explain"] = {*BELOW["config"], "config"}
@@ -47,7 +48,7 @@ BELOW["plan"] = {*BELOW["fitted"], "fitted", *BELOW["widths"], "widths", "measur
 BELOW["resolved"] = {*BELOW["plan"], "plan"}
 BELOW["engine"] = {*BELOW["plan"], "plan", "sizes"}
 BELOW["probe"] = {*BELOW["engine"], "engine", "criteria"}
-BELOW["findings"] = {*BELOW["claims"], "claims", "jsonable", *BELOW["theory"], "theory", "criteria"}
+BELOW["findings"] = {*BELOW["claims"], "claims", "jsonable", *BELOW["theory"], "theory", "criteria", "tasks"}
 BELOW["lint"] = {*BELOW["probe"], "probe", *BELOW["findings"], "findings", "resolved"}
 BELOW["plots"] = {*BELOW["stats"], "stats", *BELOW["theory"], "theory", "visible", "criteria", "numerals"}
 BELOW["report"] = {*BELOW["plots"], "plots", "findings", "jsonable"}

@@ -9,7 +9,8 @@ import torch
 from small import rows, run_of
 from torch import Tensor
 
-from winit_cli.losses import LOSSES, default_loss
+from winit_cli.losses import LOSSES
+from winit_cli.tasks import default_loss
 
 DRAWS = torch.Generator().manual_seed(0)
 CLASSES = torch.randint(4, (3, 6), generator=DRAWS)

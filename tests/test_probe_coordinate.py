@@ -8,13 +8,14 @@ from pandas import DataFrame
 from small import plan_of
 from torch import Tensor, nn
 
+from winit_cli.claims.metrics import WIDTH_STEPS
 from winit_cli.cli.probe_coordinate import is_stable, sentence
 from winit_cli.data.dataset import Dataset
 from winit_cli.engine import serial
 from winit_cli.engine.initial import Initial
 from winit_cli.plan import Trial
 from winit_cli.probe import coordinate
-from winit_cli.probe.coordinate import COORDINATE_COLUMNS, STEPS, check_spot
+from winit_cli.probe.coordinate import COORDINATE_COLUMNS, check_spot
 from winit_cli.probe.grid import Grid, spots
 from winit_cli.probe.trials import probe_plan
 from winit_cli.stats import width_slopes
@@ -29,9 +30,9 @@ def rows(*settings: str, widths: tuple[int, ...] = (64, 128, 256), seeds: int = 
 
 def test_every_layer_at_every_step() -> None:
     found = rows(widths=(4, 8), seeds=2)
-    assert len(found) == 2 * 2 * (STEPS + 1) * 3
+    assert len(found) == 2 * 2 * (WIDTH_STEPS + 1) * 3
     first = found[(found["width"] == 8) & (found["seed"] == 1)]
-    assert list(first["step"].unique()) == list(range(STEPS + 1))
+    assert list(first["step"].unique()) == list(range(WIDTH_STEPS + 1))
     assert list(first["layer"][:3]) == ["layers.0", "layers.1", "head"]
     assert (found["value"] > 0).all()
 
@@ -44,7 +45,7 @@ def test_sgd_in_standard_parametrization_has_the_exponents_of_theory() -> None:
     slopes = {(row.step, row.layer): row.slope for row in found.itertuples()}
     expected = {"layers.0": -0.5, "layers.1": 0.5, "head": 1.0}
     for layer, exponent in expected.items():
-        assert slopes[STEPS, layer] == pytest.approx(exponent, abs=0.15), layer
+        assert slopes[WIDTH_STEPS, layer] == pytest.approx(exponent, abs=0.15), layer
         assert slopes[0, layer] == pytest.approx(0, abs=0.15), layer
 
 
@@ -60,7 +61,7 @@ def test_mup_moves_all_layers_alike_at_every_width() -> None:
     for optimizer in ("sgd", "adam"):
         settings = ("schemes=[{scheme: mup, base_width: 64}]", *SMALL_STEPS, f"train.optimizer={optimizer}")
         found = width_slopes(rows(*settings, widths=(128, 512, 2048), seeds=2))
-        last = {row.layer: row.slope for row in found[found["step"] == STEPS].itertuples()}
+        last = {row.layer: row.slope for row in found[found["step"] == WIDTH_STEPS].itertuples()}
         assert last == {layer: pytest.approx(0, abs=0.15) for layer in ("layers.0", "layers.1", "head")}, optimizer
 
 

@@ -168,8 +168,8 @@ def test_differences_are_those_of_data_config_and_environment(tmp_path: Path) ->
     changed = dataclasses.replace(one.run, env=one.run.env | {"torch": "2.12.0"})
     joined = join([Findings(changed), other])
     found = dict(joined.differences)
-    assert found["data fingerprint"] == ["aa", "bb"] and found["train.lr"] == ["0.05", "0.05, 0.1"]
-    assert found["torch"] == ["2.12.0", "-"] and "model.depth" not in found
+    assert found["data fingerprint"] == ["aa", "bb"] and found["train.lr"] == [[0.05], [0.05, 0.1]]
+    assert found["torch"] == ["2.12.0", None] and "model.depth" not in found
     assert "scheme zeros" not in found and "scheme sparse" not in found and "labels" in found
     alike = join([one, Findings(dataclasses.replace(one.run, path=tmp_path / "c"))])
     assert alike.differences == [] and alike.same_data and alike.names == ["a", "c"]
@@ -235,7 +235,7 @@ def test_joined_data_is_plain(tmp_path: Path) -> None:
     made = json.loads(json.dumps(document(join(two(tmp_path))), allow_nan=False))
     assert [row["label"] for row in made["rows"]][:2] == ["kaiming_normal", "xavier_normal"]
     assert made["rows"][0]["cells"][1] is None and made["rows"][0]["cells"][0]["best"] is True
-    assert made["differences"]["train.lr"] == {"mnist": "0.05", "cnn_50%": "0.05, 0.1"}
+    assert made["differences"]["train.lr"] == {"mnist": [0.05], "cnn_50%": [0.05, 0.1]}
 
 
 def test_joined_files_and_their_place(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
 import pytest
 from commands import refused, runs, winit, write
 
+from winit_cli.errors import StorageError
 from winit_cli.store.lock import writing
 
 
@@ -65,3 +67,36 @@ def test_the_exit_code_is_that_of_the_worst_end() -> None:
         assert winit("run", "a.yaml", "b.yaml", "--strict-claims").exit_code == 4
     Path("file").touch()
     assert winit("run", "a.yaml", "b.yaml", "--strict-claims", "--results", "file/under").exit_code == 1
+
+
+def test_a_download_that_is_refused_hides_no_other_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise StorageError("cannot download the set: no network")
+
+    plan = importlib.import_module("winit_cli.plan")
+    load = plan._load
+    monkeypatch.setattr(plan, "_load", lambda v, d: refuse() if v.experiment.data.name == "digits" else load(v, d))
+    write(Path("remote.yaml"), data="digits")
+    write(Path("unfit.yaml"), schemes=["dirac"])
+    result = winit("run", "a.yaml", "remote.yaml", "unfit.yaml")
+    assert result.exit_code == 1 and result.stdout == ""
+    lines = [line.strip() for line in result.stderr.splitlines()]
+    assert lines[:2] == [
+        "winit: nothing was trained, as some of the 3 configs cannot be run",
+        "remote.yaml: cannot download the set: no network",
+    ]
+    assert lines[2].startswith("unfit.yaml:13:3: label dirac")
+    assert not Path("results").exists()
+
+
+def test_known_names_are_listed_once() -> None:
+    message = refused("run", "zzz", "a.yaml", "mnistt", "yyy")
+    assert message.count("known: ") == 1 and message.count("papers/glorot2010") == 1
+    lines = [line.strip() for line in message.splitlines()]
+    assert lines[1].startswith("no file 'zzz' and no packaged config of that name; known: ")
+    assert "no file 'mnistt'" in lines[2] and lines[3] == "no file 'yyy' and no packaged config of that name"
+
+
+def test_a_setting_that_fits_no_config_is_told_once() -> None:
+    lines = refused("run", "a.yaml", "b.yaml", "-s", "train.rate=1").splitlines()
+    assert len(lines) == 2 and "train.rate" in lines[1] and "yaml" not in lines[1]

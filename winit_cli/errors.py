@@ -6,6 +6,7 @@
     │   └── DataError     exit 2   a data set that cannot be used as asked
     │       └── MissingDataError   its files are not on disk; downloading them cures it
     ├── StorageError      exit 1   disk, permission or network refused
+    │   └── RefusedError           the operating system or SQLite did, of a path
     └── LockedError       exit 4   another live process owns the run
 
 A message says what was wrong, what is allowed and what to do next. Only
@@ -17,6 +18,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class WinitError(Exception):
@@ -45,6 +47,17 @@ class MissingDataError(DataError):
 
 class StorageError(WinitError):
     """Disk, permission or network refused."""
+
+
+class RefusedError(StorageError):
+    """The system refused the use of ``path`` for a ``reason``; ``cure`` is what to do next."""
+
+    def __init__(self, path: Path, reason: str, cure: str) -> None:
+        super().__init__(path, reason, cure)
+        self.path, self.reason, self.cure = path, reason, cure
+
+    def __str__(self) -> str:
+        return f"cannot use {self.path}: {self.reason}. {self.cure}"
 
 
 class LockedError(WinitError):

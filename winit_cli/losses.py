@@ -113,8 +113,3 @@ def constant_loss_of(loss: Loss, y: Tensor, shape: tuple[int, ...]) -> float | N
     slope = 0.0 if constant.grad is None else float(constant.grad.abs().max())
     is_minimum = math.isfinite(found) and slope < FLAT and float(constant.detach().abs().max()) < FAR
     return found if is_minimum else None
-
-
-def default_loss(task: str) -> str:
-    """The loss of a task's data where none is named."""
-    return next(row.name for row in LOSSES.values() if row.task == task)

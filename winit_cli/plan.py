@@ -19,12 +19,12 @@ from winit_cli.data.dataset import Dataset
 from winit_cli.errors import ConfigError, DataError, Fault, MissingDataError, UsageError
 from winit_cli.fitted import try_fit
 from winit_cli.foreign import blaming
-from winit_cli.losses import default_loss
 from winit_cli.measurable import measurable
 from winit_cli.rng import forked
 from winit_cli.schemes.assign import assign, rates_of
 from winit_cli.schemes.slots import Slot
 from winit_cli.setting import Setting
+from winit_cli.tasks import default_loss
 from winit_cli.widths import width_faults
 
 

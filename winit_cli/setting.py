@@ -15,13 +15,14 @@ from torch import nn
 from winit_cli.config import Experiment, SchemeEntry, Train
 from winit_cli.data.dataset import CONSTANT_LOSS_EXAMPLES, Dataset, constant_loss
 from winit_cli.errors import UsageError
-from winit_cli.losses import LOSSES, Loss, constant_loss_of, default_loss
+from winit_cli.losses import LOSSES, Loss, constant_loss_of
 from winit_cli.models import MODELS, Model, Task, construct
 from winit_cli.models.lift import without_twin
 from winit_cli.rehearsal import Rehearsal, expected_output, rehearse
 from winit_cli.rng import forked
 from winit_cli.schemes import SCHEMES
 from winit_cli.schemes.slots import Slot, slots
+from winit_cli.tasks import default_loss
 
 FORMAT = 5  # of the results; part of every identity, raised when initial values or what a trial records change
 

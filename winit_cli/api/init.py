@@ -14,7 +14,7 @@ from winit_cli.config.document import Document
 from winit_cli.config.entries import EntryReader
 from winit_cli.config.faults import Faults
 from winit_cli.errors import UsageError, brief
-from winit_cli.losses import LOSSES, default_loss
+from winit_cli.losses import LOSSES
 from winit_cli.models import materialize
 from winit_cli.rng import DrawFrom, forked, generator
 from winit_cli.schemes.apply import initialize
@@ -22,6 +22,7 @@ from winit_cli.schemes.audit import InitRecord, audit
 from winit_cli.schemes.fitting import Examples, LossFunction
 from winit_cli.schemes.recipe import Recipe
 from winit_cli.tables import find
+from winit_cli.tasks import default_loss
 
 
 def init(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.markup import escape
 
 from winit_cli.cli.columns import SURVIVORS
 from winit_cli.cli.fitted import Column, fitted, table
 from winit_cli.cli.guard import guarded
-from winit_cli.cli.options import RESULTS, Json, NoColor, Results, Run
+from winit_cli.cli.options import RESULTS, Json, NoColor, Results, run_argument
 from winit_cli.cli.terminal import Terminal
 from winit_cli.errors import UsageError
 
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from winit_cli.findings.numbers import Row
     from winit_cli.findings.pair import Pair, Same, Side
 
+A = Annotated[str, run_argument("A")]
+B = Annotated[str, run_argument("B")]
 TEXT_WIDTH = 12  # letters down to which what differs is folded
 
 
 @guarded
 def diff(
-    a: Run,
-    b: Run,
+    a: A,
+    b: B,
     results: Results = RESULTS,
     json: Json = False,
     no_color: NoColor = False,
@@ -54,13 +56,18 @@ def _state(side: Side) -> str:
 
 
 def _show_differences(terminal: Terminal, name: str, found: Differences) -> None:
+    from winit_cli.findings.differences import shown
+
     terminal.print()
     if not found:
         terminal.print(f"{name}: no difference")
         return
     columns = [
         Column(name, [key for key, _ in found], "left", folds=TEXT_WIDTH),
-        *(Column("AB"[side], [texts[side] for _, texts in found], "left", folds=TEXT_WIDTH) for side in (0, 1)),
+        *(
+            Column(side, [shown(values[place]) for _, values in found], "left", folds=TEXT_WIDTH)
+            for place, side in enumerate("AB")
+        ),
     ]
     terminal.print(table(columns, terminal.out))
 
@@ -68,7 +75,11 @@ def _show_differences(terminal: Terminal, name: str, found: Differences) -> None
 def _show_results(terminal: Terminal, pair: Pair) -> None:
     from winit_cli.findings.numbers import number, records
 
+    terminal.print()
     rows = [row for row in records(pair.results) if row["metric"] == pair.metric]
+    if not rows:
+        terminal.print("results: no trial has ended in either run")
+        return
     scores = {side: [_score(row, side) for row in rows] for side in "ab"}
     gaps = [f"{'+' if row['difference'] > 0 else ''}{number(row['difference']) or '-'}" for row in rows]
     columns = [
@@ -77,7 +88,6 @@ def _show_results(terminal: Terminal, pair: Pair) -> None:
         *(Column(side.upper(), scores[side]) for side in "ab"),
         *([Column("B - A", gaps)] if pair.same_data else []),
     ]
-    terminal.print()
     terminal.print(table(fitted(columns, ("B - A",), terminal.out.width), terminal.out))
     terminal.print()
     terminal.print("±: half of the 95 % interval over seeds")
@@ -104,11 +114,11 @@ def _alike(same: Same) -> list[str]:
     if same.trials == 0:
         return ["no trial is in both runs"]
     copied = f" ({same.copied} copied from one run to another)" if same.copied else ""
-    found = [
-        f"{counted(same.trials, 'trial')} in both runs{copied}: {same.begun} began with the same weights, "
-        f"{same.ended} ended with the same numbers"
-    ]
-    return found + [
+    ends = [f"{same.ended} ended with the same numbers"] if same.unfinished < same.trials else []
+    if same.unfinished:
+        ends.append(f"{same.unfinished} did not end in both")
+    began = f"{counted(same.trials, 'trial')} in both runs{copied}: {same.begun} began with the same weights"
+    return [", ".join([began, *ends])] + [
         f"largest difference of {name}: {number(gap)}, {trial}" for name, (trial, gap) in same.largest.items()
     ]
 
@@ -122,8 +132,8 @@ def _document(pair: Pair) -> dict[str, Any]:
         "a": _side(pair.a),
         "b": _side(pair.b),
         "same_data": pair.same_data,
-        "config": {key: dict(zip("ab", texts, strict=True)) for key, texts in pair.config},
-        "environment": {key: dict(zip("ab", texts, strict=True)) for key, texts in pair.environment},
+        "config": {key: dict(zip("ab", values, strict=True)) for key, values in pair.config},
+        "environment": {key: dict(zip("ab", values, strict=True)) for key, values in pair.environment},
         "metric": pair.metric,
         "results": records(pair.results.astype(object)),
         "same_trials": asdict(pair.same),

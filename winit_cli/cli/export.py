@@ -11,7 +11,7 @@ import typer
 from winit_cli.cli.guard import guarded
 from winit_cli.cli.options import RESULTS, Json, Loss, Model, NoColor, Plugin, Results, Run
 from winit_cli.cli.terminal import Terminal, prints_aside
-from winit_cli.errors import UsageError
+from winit_cli.errors import UsageError, known
 
 if TYPE_CHECKING:
     from winit_cli.export.tables import Written
@@ -41,9 +41,11 @@ TAKES = {
 def export(
     run: Run,
     to: Annotated[
-        Format,
+        str,
         typer.Option(
             "--to",
+            metavar="FORMAT",
+            autocompletion=lambda: list(Format),
             help="python: code that needs torch alone; safetensors: weights of a trial; csv, parquet: tables; "
             "tensorboard: event files.",
         ),
@@ -68,13 +70,14 @@ def export(
     from winit_cli.store.runs import find_run
 
     given = {"label": label, "seed": seed, "lr": lr, "model": model, "loss": loss}
-    _refuse_options(to, {**given, "plugin": plugin or None})
+    form = _format(to)
+    _refuse_options(form, {**given, "plugin": plugin or None})
     terminal, path = Terminal(json, no_color=no_color), find_run(results, run)
-    if to in (Format.python, Format.safetensors):
-        terminal.path(written := _file(to, path, out, given, plugin))
+    if form in (Format.python, Format.safetensors):
+        terminal.path(written := _file(form, path, out, given, plugin))
         terminal.document({"written": str(written)})
         return
-    made = _directory(to, path, out, given, plugin, terminal)
+    made = _directory(form, path, out, given, plugin, terminal)
     terminal.path(made.directory)
     said = {"left_out": made.left_out, "notes": made.notes}
     terminal.document({"written": str(made.directory), **{name: texts for name, texts in said.items() if texts}})
@@ -82,6 +85,12 @@ def export(
         terminal.note(text)
     if made.left_out:
         raise SystemExit(1)
+
+
+def _format(text: str) -> Format:
+    if text not in list(Format):
+        raise UsageError(f"--to: no format '{text}'; {known(text, Format)}")
+    return Format(text)
 
 
 def _refuse_options(to: Format, given: dict[str, Any]) -> None:

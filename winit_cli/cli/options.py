@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from winit_cli.cli import completion
 from winit_cli.sizes import parse_size
 
-Run = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN", help="A run: its path, name or a unique beginning of it.", autocompletion=completion.runs
-    ),
-]
+
+def run_argument(metavar: str) -> Any:
+    """An argument that names a run."""
+    help_ = "A run: its path, name or a unique beginning of it."
+    return typer.Argument(metavar=metavar, help=help_, autocompletion=completion.runs)
+
+
+Run = Annotated[str, run_argument("RUN")]
 Settings = Annotated[
     list[str],
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a value of the config: -s train.lr=0.1"),

@@ -44,10 +44,10 @@ class Checked:
 
     def document(self) -> dict[str, Any]:
         """A verdict for each label, the slopes at all steps, and the rows of the file."""
-        from winit_cli.probe.coordinate import STEPS
+        from winit_cli.claims.metrics import WIDTH_STEPS
 
         return {
-            "steps": STEPS,
+            "steps": WIDTH_STEPS,
             "verdicts": [
                 {"label": label, "stable": is_stable(slopes), "sentence": sentence(label, slopes)}
                 for label, slopes in self._last()
@@ -70,14 +70,14 @@ class Checked:
         terminal.print(f"[dim]{escape(self._method())}[/dim]")
 
     def _method(self) -> str:
+        from winit_cli.claims.metrics import WIDTH_STEPS
         from winit_cli.findings.numbers import counted
-        from winit_cli.probe.coordinate import STEPS
 
         train, count = self.plan.settings[0].train, self.rows["seed"].nunique()
         widths = ", ".join(str(width) for width in sorted(self.rows["width"].unique()))
         return (
-            f"root mean square of the change of pre-activations in {STEPS} steps of {train.optimizer} at learning rate "
-            f"{train.lr[0]:g}; widths {widths}; {counted(count, 'seed')} (Yang et al. 2022, "
+            f"root mean square of the change of pre-activations in {WIDTH_STEPS} steps of {train.optimizer} at "
+            f"learning rate {train.lr[0]:g}; widths {widths}; {counted(count, 'seed')} (Yang et al. 2022, "
             "arXiv:2203.03466)"
         )
 

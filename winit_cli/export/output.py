@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from winit_cli.errors import UsageError
+from winit_cli.errors import RefusedError, StorageError, UsageError
 from winit_cli.store.files import refusals, write_bytes
 
 
@@ -26,7 +26,8 @@ def write_new(out: Path, content: bytes) -> Path:
         StorageError: the disk refused.
     """
     refuse_existing(out)
-    write_bytes(out, content)
+    with _exporting(out, out):
+        write_bytes(out, content)
     return out
 
 
@@ -40,10 +41,24 @@ def new_directory(out: Path) -> Iterator[Path]:
     """
     refuse_existing(out)
     beside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    with refusals(out):
+    with _exporting(out, beside), refusals(out):
         beside.mkdir(parents=True)
         try:
             yield beside
             beside.rename(out)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _exporting(out: Path, written: Path) -> Iterator[None]:
+    """Say of what is refused on the way to ``out`` what helps there; ``written`` is where it lies till then."""
+    try:
+        yield
+    except RefusedError as error:
+        if not {out, written} & {error.path, *error.path.parents}:
+            raise  # the run could not be read
+        raise StorageError(
+            f"cannot write {out}: {error.reason}. The run is left as it is; free space, fix the permission, or name "
+            "another place after the run"
+        ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from pandas import DataFrame
 
@@ -40,7 +41,13 @@ def _stream(connection: sqlite3.Connection, query: str, path: Path) -> None:
     with ParquetWriter(path, schema) as writer:
         while rows := cursor.fetchmany(ROWS):
             columns = zip(zip(*rows, strict=True), schema.types, strict=True)
-            writer.write_batch(pa.record_batch([pa.array(cells, kind) for cells, kind in columns], schema=schema))
+            arrays = [pa.array(map(_blank, cells), kind) for cells, kind in columns]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
+
+
+def _blank(cell: Any) -> Any:
+    """The store has empty texts where a CSV file has a blank cell."""
+    return None if cell == "" else cell
 
 
 def _declared(connection: sqlite3.Connection, query: str) -> list[tuple[str, str]]:
@@ -58,7 +65,7 @@ def _write(table: DataFrame, path: Path) -> None:
 
     arrays = {}
     for name in map(str, table.columns):
-        cells = [None if cell != cell else cell for cell in table[name]]  # NaN
+        cells = [None if cell != cell or cell == "" else cell for cell in table[name]]  # NaN
         if name in TEXTS or SELECTED in cells:
             arrays[name] = pa.array([cell if cell is None else str(cell) for cell in cells], pa.string())
         else:

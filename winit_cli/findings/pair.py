@@ -13,7 +13,7 @@ from pandas import DataFrame
 
 from winit_cli.errors import StorageError
 from winit_cli.findings.differences import Differences, config_differences, environment_differences
-from winit_cli.stats import METRICS, headline, numbers_of, summarize
+from winit_cli.stats import COUNTED, METRICS, headline, numbers_of, summarize
 from winit_cli.stats.summary import MOMENTS
 from winit_cli.store.reading import facts_of, reading, refuse_damage
 from winit_cli.store.runs import state_of
@@ -68,11 +68,13 @@ def read_side(path: Path) -> Side:
 @dataclass(frozen=True)
 class Same:
     """Trials of equal identity in both runs: how many there are, of how many one is a copy, how many began with the
-    same weights, and how many ended with the same numbers; by metric the trial with the largest difference, and it."""
+    same weights, how many have not ended in both, and of the others how many ended with the same numbers; by metric the
+    trial with the largest difference, and it."""
 
     trials: int
     copied: int
     begun: int
+    unfinished: int
     ended: int
     largest: dict[str, tuple[str, float]]
 
@@ -125,13 +127,13 @@ class Pair:
     def same(self) -> Same:
         """How trials of equal identity came out."""
         both = self.a.trials.merge(self.b.trials, on="identity", suffixes=("_a", "_b"))
-        both = both[both["init_hash_a"].notna() & both["init_hash_b"].notna()]
         copied = both["copied_from_a"].notna() | both["copied_from_b"].notna()
+        over = both["status_a"].isin(COUNTED) & both["status_b"].isin(COUNTED)
         alike = [_alike(both, name) for name in ENDS]
         largest = {name: found for name in METRICS if (found := _largest(both, name)) is not None}
-        begun = _alike(both, "init_hash")
-        ended = np.logical_and.reduce(alike) if len(both) else np.array([], dtype=bool)
-        return Same(len(both), int(copied.sum()), int(begun.sum()), int(ended.sum()), largest)
+        begun = _alike(both, "init_hash") & both["init_hash_a"].notna().to_numpy()
+        ended = np.logical_and.reduce([over.to_numpy(), *alike])
+        return Same(len(both), int(copied.sum()), int(begun.sum()), int((~over).sum()), int(ended.sum()), largest)
 
 
 def _alike(both: DataFrame, name: str) -> Any:

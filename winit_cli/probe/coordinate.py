@@ -23,7 +23,7 @@ from winit_cli.engine.optimizer import make_optimizer, rate_factor
 from winit_cli.engine.serial import update
 from winit_cli.plan import Trial
 from winit_cli.probe.arrays import joined
-from winit_cli.probe.examples import first_examples
+from winit_cli.probe.examples import watched_examples
 from winit_cli.probe.grid import Spot
 from winit_cli.probe.layers import Layer
 from winit_cli.probe.measured import WIDTH_SLOPE, Row
@@ -34,7 +34,6 @@ from winit_cli.stats import width_slopes
 from winit_cli.widths import resized
 
 COORDINATE_COLUMNS = ("label", "width", "seed", "step", "layer", "depth", "value")
-STEPS = WIDTH_STEPS
 Sizes = Iterator[tuple[int, str, int, float]]
 
 
@@ -83,11 +82,11 @@ def _sizes(trial: Trial) -> Sizes:
     named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     trained = list(named.values())
     optimizer = make_optimizer(trained, train, trial.lr, [initial.rates[name] for name in named])
-    watched = first_examples(data, trial.seed, train.batch_size).x
+    watched = watched_examples(data, trial.seed, train.batch_size).x
     order = batches(trial.seed, len(data.x), train.batch_size)
     start = _pre_activations(model, watched, trial.seed)
     yield from ((0, layer.path, layer.depth, _size(z)) for layer, z in start)
-    for step in range(STEPS):
+    for step in range(WIDTH_STEPS):
         index = next(order)
         if setting.is_foreign:
             seed_globals(trial.seed, "step", step)

@@ -11,7 +11,7 @@ from winit_cli.engine.batches import batches
 from winit_cli.widths import EXAMPLES
 
 
-def first_examples(train: Part, seed: int, batch_size: int) -> Part:
+def watched_examples(train: Part, seed: int, batch_size: int) -> Part:
     """The examples of the first batches of a trial, up to 256."""
     count = min(EXAMPLES, len(train.x) // batch_size * batch_size)
     order = batches(seed, len(train.x), batch_size)

@@ -11,12 +11,13 @@ from pandas import DataFrame
 from torch import Tensor, nn
 
 from winit_cli.errors import UsageError
-from winit_cli.losses import LOSSES, default_loss
+from winit_cli.losses import LOSSES
 from winit_cli.probe.measure import measure
 from winit_cli.probe.measured import Measured
 from winit_cli.probe.trials import COLUMNS, VERDICT_COLUMNS
 from winit_cli.probe.verdict import Verdict, judge
 from winit_cli.rng import generator
+from winit_cli.tasks import default_loss
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from winit_cli.engine.initial import initialized, one_thread
 from winit_cli.plan import Trial
 from winit_cli.probe.chain import ratio
-from winit_cli.probe.examples import first_examples
+from winit_cli.probe.examples import watched_examples
 from winit_cli.probe.grid import Spot
 from winit_cli.probe.measured import Measured, lag_metric
 from winit_cli.probe.quick import measure_quickly
@@ -78,7 +78,7 @@ def measure_trial(trial: Trial) -> tuple[Measured, list[InitRecord]]:
     """The model of a trial as training would find it, by the few numbers of ``measure_quickly``, and what filled it."""
     setting = trial.setting
     initial = initialized(trial)
-    part = first_examples(setting.dataset.train, trial.seed, setting.train.batch_size)
+    part = watched_examples(setting.dataset.train, trial.seed, setting.train.batch_size)
     found = measure_quickly(initial.model, part.x, part.y, setting.loss.function, trial.seed, "step", 0)
     return found, initial.records
 

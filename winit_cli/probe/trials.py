@@ -11,7 +11,7 @@ from winit_cli.claims.fits import asks_for_probe
 from winit_cli.engine.initial import initialized, one_thread
 from winit_cli.plan import Plan, Trial
 from winit_cli.probe.coordinate import slope_rows
-from winit_cli.probe.examples import first_examples
+from winit_cli.probe.examples import watched_examples
 from winit_cli.probe.measure import measure
 from winit_cli.probe.measured import Measured
 from winit_cli.probe.verdict import Verdict, judge
@@ -99,7 +99,7 @@ def probe_plan(plan: Plan, seeds: int | None = None) -> Probed:
 def probe_trial(trial: Trial, count_values: bool = False) -> Measured:
     """Measure the model of a trial as training would find it at its first step, with histograms if asked for."""
     setting = trial.setting
-    part = first_examples(setting.dataset.train, trial.seed, setting.train.batch_size)
+    part = watched_examples(setting.dataset.train, trial.seed, setting.train.batch_size)
     with forked(trial.seed, "trial") if setting.is_foreign else contextlib.nullcontext():
         model = initialized(trial).model
         found = measure(model, part.x, part.y, setting.loss.function, trial.seed, "step", 0, count_values=count_values)

@@ -9,7 +9,7 @@ from typing import Any
 
 from winit_cli.errors import UsageError
 from winit_cli.findings import Findings
-from winit_cli.findings.differences import differences
+from winit_cli.findings.differences import Differences, differences
 from winit_cli.findings.numbers import Row, records, with_interval
 from winit_cli.jsonable import jsonable
 from winit_cli.stats import SELECTED, split_label
@@ -48,7 +48,7 @@ class Across:
 
 @dataclass(frozen=True)
 class Joined:
-    """``differences`` are rows of what differs, with a text per run of ``names``; ``same_data`` says whether all runs
+    """``differences`` are rows of what differs, with a value per run of ``names``; ``same_data`` says whether all runs
     were given the same examples. A run has a column per varied value."""
 
     metric: str
@@ -56,7 +56,7 @@ class Joined:
     names: list[str]
     columns: list[Across]
     labels: list[str]
-    differences: list[tuple[str, list[str]]]
+    differences: Differences
     same_data: bool
 
     @property
@@ -145,7 +145,7 @@ def document(joined: Joined) -> dict[str, Any]:
                     for label in joined.labels
                 ],
                 "differences": {
-                    what: dict(zip(joined.names, texts, strict=True)) for what, texts in joined.differences
+                    what: dict(zip(joined.names, values, strict=True)) for what, values in joined.differences
                 },
             }
         )

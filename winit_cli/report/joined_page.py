@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from winit_cli.findings.differences import shown
 from winit_cli.findings.numbers import ranked
 from winit_cli.report.joined import Joined, Place
 from winit_cli.report.markdown import legend, notices
@@ -24,6 +25,7 @@ def joined_page(joined: Joined) -> str:
             notices=notices(joined),
             notes=_notes(any(len(found.run.config["train"]["lr"]) > 1 for found in joined.runs)),
             facts=facts,
+            shown=shown,
             legend=legend(joined, best="★", tied="≈"),
             style=assets(STYLES),
             dark=assets(["dark.css"]),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import yaml
 
 from winit_cli.findings import Findings
+from winit_cli.findings.differences import shown
 from winit_cli.findings.foretold import said
 from winit_cli.findings.method import OPEN_PLACES
 from winit_cli.findings.numbers import Row, number, p_text, ranked, records, with_interval
@@ -45,7 +46,7 @@ def joined_markdown(joined: Joined) -> str:
     blocks.append(table(["", *names], rows, numeric=range(1, len(names) + 1)))
     blocks.append(escaped(legend(joined, best="bold", tied="≈")))
     if joined.differences:
-        cells = [[escaped(what), *map(escaped, texts)] for what, texts in joined.differences]
+        cells = [[escaped(what), *(escaped(shown(value)) for value in values)] for what, values in joined.differences]
         blocks.append(_details("How the runs differ", table(["", *map(escaped, joined.names)], cells)))
     blocks += [reproduce(found.run) for found in joined.runs]
     return "\n\n".join(blocks) + "\n"

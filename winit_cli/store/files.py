@@ -13,25 +13,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from winit_cli.errors import StorageError
+from winit_cli.errors import RefusedError, StorageError
 
 CURE = "winit export RUN --to csv saves what is readable, and --fresh trains it again in a directory beside it"
+AGAIN = (
+    "What was recorded before is kept; free space or fix the permission (or choose another directory with --results) "
+    "and run the same command again"
+)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that spreadsheets take for a formula
 
 
 @contextmanager
 def refusals(path: Path) -> Iterator[None]:
-    """Turn what the operating system or SQLite refuses into a ``StorageError`` that names the path."""
+    """Turn what the operating system or SQLite refuses into a ``RefusedError`` that names the path; damage to a store
+    is a ``StorageError``."""
     try:
         yield
     except (sqlite3.DatabaseError, OSError) as error:
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
             raise StorageError(f"{path} is damaged: {error}; {CURE}") from None
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise StorageError(
-            f"cannot use {path}: {reason}. What was recorded before is kept; free space or fix the permission "
-            "(or choose another directory with --results) and run the same command again"
-        ) from None
+        raise RefusedError(path, reason, AGAIN) from None
 
 
 def sqlite_uri(path: Path, mode: str = "rw") -> str:
