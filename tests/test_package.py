@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = ("vision", "parquet", "tensorboard")
+EXTRAS = ("vision", "parquet", "tensorboard", "ray")
 AT_HAND = {"IPython"}  # imported only where it runs already
 
 
