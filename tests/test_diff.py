@@ -50,10 +50,11 @@ def run_of(name: str, number: str = "") -> Path:
 
 
 def said(*runs: object) -> str:
+    """What is printed, however it is wrapped."""
     result = winit("diff", *runs)
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""
-    return str(result.stdout)
+    return " ".join(result.stdout.split())
 
 
 def test_the_same_experiment_twice_differs_in_nothing() -> None:
