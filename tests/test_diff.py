@@ -50,15 +50,19 @@ def run_of(name: str, number: str = "") -> Path:
 
 
 def said(*runs: object) -> str:
-    """What is printed, however it is wrapped."""
     result = winit("diff", *runs)
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""
-    return " ".join(result.stdout.split())
+    return str(result.stdout)
+
+
+def sentences(*runs: object) -> str:
+    """What is printed, however it is wrapped."""
+    return " ".join(said(*runs).split())
 
 
 def test_the_same_experiment_twice_differs_in_nothing() -> None:
-    text = said(run_of("base"), run_of("base", "-2"))
+    text = sentences(run_of("base"), run_of("base", "-2"))
     assert "config: no difference" in text and "environment: no difference" in text
     assert "4 trials in both runs: 4 began with the same weights, 4 ended with the same numbers" in text
     found = winit_json("diff", run_of("base"), run_of("base", "-2"))
@@ -113,7 +117,7 @@ def test_where_each_run_has_one_rate_labels_are_held_against_each_other() -> Non
 
 
 def test_copied_trials_are_told_apart() -> None:
-    text = said(run_of("base"), "more")
+    text = sentences(run_of("base"), "more")
     assert "4 trials in both runs (4 copied from one run to another): 4 began with the same weights" in text
 
 
@@ -135,7 +139,7 @@ def test_what_came_out_otherwise_is_told_with_its_trial(tmp_path: Path) -> None:
         connection.execute("UPDATE trials SET final_test_loss = final_test_loss - 0.125 WHERE id = 2")
         sign(connection, [1, 2])
     connection.close()
-    text = said(run_of("base"), changed)
+    text = sentences(run_of("base"), changed)
     assert "4 trials in both runs: 3 began with the same weights, 2 ended with the same numbers" in text
     assert "largest difference of final_test_loss: 0.25, kaiming_normal/0.1/1" in text
     assert winit_json("diff", run_of("base"), changed)["same_trials"]["largest"] == {
