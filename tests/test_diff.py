@@ -182,7 +182,7 @@ def test_trials_that_have_not_ended_are_said_to_be_so(tmp_path: Path) -> None:
             sign(connection, [0, 1, 2, 3])
         connection.close()
     shutil.copytree(unfinished[0], tmp_path / "again")
-    text = said(unfinished[0], tmp_path / "again")
+    text = sentences(unfinished[0], tmp_path / "again")
     assert "4 trials in both runs: 4 began with the same weights, 4 did not end in both" in text
     assert "same numbers" not in text and "results: no trial has ended in either run" in text
     assert "half of the 95 % interval" not in text

@@ -120,8 +120,9 @@ for line in sys.stdin:
 
 
 def quick(case: str) -> Any:
-    """A case; those of the serial engine with adam are slow for what they add to sgd and to stacks."""
-    return pytest.param(CASES[case], marks=pytest.mark.slow) if case.endswith(" adam") else CASES[case]
+    """A case; those of the serial engine but the first are slow for what they add to it and to stacks."""
+    is_quick = "engine=serial" not in CASES[case] or case == next(iter(CASES))
+    return CASES[case] if is_quick else pytest.param(CASES[case], marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")

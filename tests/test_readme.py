@@ -44,6 +44,7 @@ def _sized(words: list[str]) -> set[str]:
     return {"data.train_size", "data.test_size"} if "waves" in words else set()
 
 
+@pytest.mark.slow
 def test_every_command_of_the_tour_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("winit_cli.bench.pace.MOST_STEPS", 10)

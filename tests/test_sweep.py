@@ -73,7 +73,9 @@ def _schemes(model: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("draw", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 4))])
-@pytest.mark.parametrize("model", ["mlp", "cnn", "lstm", "gru", "rnn", *BRANCHED])
+@pytest.mark.parametrize(
+    "model", ["mlp", "cnn", "lstm", "gru", "rnn", *(pytest.param(name, marks=pytest.mark.slow) for name in BRANCHED)]
+)
 def test_all_schemes_at_once(model: str, draw: int, tmp_path: Path) -> None:
     pick = random.Random(f"{model} {draw}")
     config = {

@@ -118,7 +118,7 @@ def fails_and_recovers(folder: Path, disk: Disk, wanted: dict[str, bytes]) -> No
 PARTS = 7  # no multiple of what writing one table takes
 
 
-@pytest.mark.parametrize("part", [pytest.param(i, marks=pytest.mark.slow) if i % 2 else i for i in range(PARTS)])
+@pytest.mark.parametrize("part", [pytest.param(i, marks=pytest.mark.slow) if i % 3 else i for i in range(PARTS)])
 def test_a_disk_that_is_full_from_the_ith_write_on(
     part: int, writes: int, wanted: dict[str, bytes], tmp_path: Path
 ) -> None:
