@@ -110,26 +110,26 @@ def test_tables_are_written_row_group_by_row_group(there: Path, monkeypatch: pyt
     assert steps[:3] == sorted(steps[:3])
 
 
-def test_texts_are_not_guarded_against_spreadsheets(there: Path, home: Path) -> None:
-    changed = there / "changed"
-    changed.mkdir()
-    (changed / "run.sqlite").write_bytes((run_of(home, "plain") / "run.sqlite").read_bytes())
-    connection = sqlite3.connect(changed / "run.sqlite")
+def changed_run(directory: Path, run: Path, statement: str) -> Path:
+    """A run's store in another directory, changed by SQL."""
+    directory.mkdir()
+    (directory / "run.sqlite").write_bytes((run / "run.sqlite").read_bytes())
+    connection = sqlite3.connect(directory / "run.sqlite")
     with connection:
-        connection.execute("UPDATE verdicts SET advice = '=1+1'")
+        connection.execute(statement)
     connection.close()
+    return directory
+
+
+def test_texts_are_not_guarded_against_spreadsheets(there: Path, home: Path) -> None:
+    changed = changed_run(there / "changed", run_of(home, "plain"), "UPDATE verdicts SET advice = '=1+1'")
     winit("export", changed, "all", "--to", "parquet")
     assert set(pd.read_parquet("all/verdicts.parquet")["advice"]) == {"=1+1"}
 
 
 def test_a_damaged_trial_is_left_out_and_said(there: Path, home: Path) -> None:
-    damaged = there / "damaged"
-    damaged.mkdir()
-    (damaged / "run.sqlite").write_bytes((run_of(home, "plain") / "run.sqlite").read_bytes())
-    connection = sqlite3.connect(damaged / "run.sqlite")
-    with connection:
-        connection.execute("UPDATE curves SET loss = loss + 1 WHERE trial_id = 1 AND step = 0")
-    connection.close()
+    statement = "UPDATE curves SET loss = loss + 1 WHERE trial_id = 1 AND step = 0"
+    damaged = changed_run(there / "damaged", run_of(home, "plain"), statement)
     result = winit("export", damaged, "some", "--to", "parquet")
     assert result.exit_code == 1 and "left out as damaged: trial kaiming_normal/0.1/1" in result.stderr
     assert "kaiming_normal/0.1/1" not in set(pd.read_parquet("some/curves.parquet")["trial"])

@@ -91,13 +91,11 @@ class Stations:
                 child.process.wait(1)  # its own end is what is told
             self._idle.append(child)
             return job, raising(died(child.end()))
-        job.timer.is_waiting, job.timer.handed_over = answer.is_waiting, answer.handed_over
-        job.began = time.perf_counter() - answer.seconds
         if answer.kind == "records":
             self._paused[id(job)] = child
-            return job, lambda: answer.value
-        self._idle.append(child)
-        return job, (lambda: None) if answer.kind == "end" else raising(cast(BaseException, answer.value))
+        else:
+            self._idle.append(child)
+        return job, entered(job, answer)
 
     def close(self) -> None:
         """End all processes, wherever they are."""
@@ -128,3 +126,11 @@ def stations(devices: Sequence[str], setup: Setup, datasets: list[Dataset]) -> I
         yield pool
     finally:
         pool.close()
+
+
+def entered(job: Job, answer: Answer) -> Callable[[], object]:
+    """Note what a station says of the job's timer and time; returns what gives its records, ``None`` at its end, or
+    raises what it raised."""
+    job.timer.is_waiting, job.timer.handed_over = answer.is_waiting, answer.handed_over
+    job.began = time.perf_counter() - answer.seconds
+    return raising(cast(BaseException, answer.value)) if answer.kind == "raised" else lambda: answer.value

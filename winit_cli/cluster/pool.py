@@ -15,6 +15,7 @@ from winit_cli.data.dataset import Dataset
 from winit_cli.environment import SHOWN_IF_DIFFERENT, differences
 from winit_cli.errors import UsageError
 from winit_cli.station import Answer, Setup
+from winit_cli.stations import entered
 from winit_cli.training import Job
 from winit_cli.workers import Job as AnyJob
 from winit_cli.workers import JobError, JobLost, raising
@@ -104,13 +105,11 @@ class OnRay:
             self._end([remote, *self._idle])  # the idle ones may be gone with it, and would not say so
             self._idle = []
             return job, raising(self._why(error))
-        job.timer.is_waiting, job.timer.handed_over = answer.is_waiting, answer.handed_over
-        job.began = time.perf_counter() - answer.seconds
         if answer.kind == "records":
             self._paused[id(job)] = remote
-            return job, lambda: answer.value
-        self._idle.append(remote)
-        return job, (lambda: None) if answer.kind == "end" else raising(cast(BaseException, answer.value))
+        else:
+            self._idle.append(remote)
+        return job, entered(job, answer)
 
     def close(self) -> None:
         """End all stations, wherever they are."""
