@@ -199,6 +199,7 @@ def on_a_terminal(folder: Path, key: bytes = b"", *, once: bytes = b"so far", **
     return process.wait(), text.decode()
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     train = {"lr": [0.1], "batch_size": 16, "steps": 100_000}
     labels = [{"scheme": "normal", "label": "diverges", "std": 1e30}, "kaiming_normal"]

@@ -111,6 +111,7 @@ def test_a_file_of_a_package_with_relative_imports_says_what_is_wrong() -> None:
     assert said.startswith("pack/net.py:1: loading pack/net.py raised ImportError: attempted relative import")
 
 
+@pytest.mark.slow
 def test_packages_outside_of_site_packages_are_left_as_they_are(tmp_path: Path) -> None:
     """Of a user's site, a distribution (``/usr/lib/python3/dist-packages``) or ``pip install --target``: some cannot
     be loaded twice."""

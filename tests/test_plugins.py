@@ -218,6 +218,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         del sys.modules[name]
 
 
+@pytest.mark.slow
 def test_an_installed_package_adds_rows_by_its_entry_points(package: Path) -> None:
     write(Path("c.yaml"), **USED | {"train": {"steps": 2, "batch_size": 8}})
     assert "tower" in winit("list", "models").stdout

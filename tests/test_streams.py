@@ -44,9 +44,7 @@ def ended(command: str, arguments: str, **environment: str) -> int:
     return subprocess.run(["bash", "-c", script], env=buffered | environment, check=False).returncode
 
 
-@pytest.mark.parametrize(
-    "how", [how if how in ("closed", "pipe") else pytest.param(how, marks=pytest.mark.slow) for how in UNREAD]
-)
+@pytest.mark.parametrize("how", [how if how == "pipe" else pytest.param(how, marks=pytest.mark.slow) for how in UNREAD])
 def test_a_run_that_nobody_reads_is_done(how: str) -> None:
     write(Path("c.yaml"))
     write(Path("d.yaml"), name="other")

@@ -217,10 +217,12 @@ def really(program: str, folder: Path, *before: str) -> int:
     return int(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_files_that_cannot_grow(tmp_path: Path) -> None:
     assert really(LIMITED, tmp_path) >= 4
 
 
+@pytest.mark.slow
 def test_a_small_file_system_that_fills_up(tmp_path: Path) -> None:
     own = ("unshare", "--map-root-user", "--mount")
     can = shutil.which("unshare") and shutil.which("mount")
