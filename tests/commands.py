@@ -77,3 +77,9 @@ def refused_with(**changes: Any) -> str:
 def runs() -> list[Path]:
     """The runs in the working directory."""
     return sorted(Path("results").iterdir())
+
+
+def run_named(home: Path, name: str) -> Path:
+    """The run with that name among the results of a directory."""
+    (found,) = (home / "results").glob(f"{name}-*")
+    return found

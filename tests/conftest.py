@@ -61,6 +61,14 @@ def full_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+@pytest.fixture
+def there(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, from which the runs in the ``home`` of a test's module are found."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WINIT_RESULTS", str(home / "results"))
+    return tmp_path
+
+
 def write_idx(folder: Path, train: int = 300, test: int = 100) -> None:
     """Images and labels in MNIST's idx format: magic number, dimensions, bytes."""
     folder.mkdir(parents=True)

@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 import safetensors
 import torch
 import yaml
-from commands import SMALL, refused, tables, winit, winit_json, write
+from commands import SMALL, refused, run_named, tables, winit, winit_json, write
 from safetensors.torch import load_file
 from zoo import Attentive
 
@@ -60,20 +59,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.fixture
-def there(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty working directory, from which ``--results`` leads to the runs."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WINIT_RESULTS", str(home / "results"))
-    yield tmp_path
-
-
-def run_of(home: Path, name: str) -> Path:
-    """The run with that name."""
-    (found,) = (home / "results").glob(f"{name}-*")
-    return found
-
-
 def recorded_hash(run: Path, trial: str) -> str:
     """The hash of the initial values that a run recorded."""
     with (run / "trials.csv").open(newline="") as file:
@@ -105,12 +90,12 @@ torch.save(model.state_dict(), sys.argv[2])
     wanted, state = load_file("weights.safetensors"), torch.load("state.pt")
     assert state.keys() == wanted.keys() and all(torch.equal(state[name], wanted[name]) for name in state)
     text = (there / result.stdout.strip()).read_text()
-    assert run_of(home, "many").name in text and label in text and f"torch {torch.__version__}" in text
+    assert run_named(home, "many").name in text and label in text and f"torch {torch.__version__}" in text
     assert "gain=1.6666666666666667" in text and str(home) not in text
 
 
 def test_weights_come_back_strictly_and_with_their_hash(there: Path, home: Path) -> None:
-    run = run_of(home, "one")
+    run = run_named(home, "one")
     assert winit_json("export", run, "--to", "safetensors") == {"written": "xavier-seed4.safetensors"}
     with safetensors.safe_open("xavier-seed4.safetensors", "pt") as file:
         facts = file.metadata()
@@ -155,7 +140,7 @@ def test_other_values_than_those_of_the_run_are_not_written(there: Path, monkeyp
 
 
 def test_csv_holds_every_table(there: Path, home: Path) -> None:
-    run = run_of(home, "many")
+    run = run_named(home, "many")
     assert winit_json("export", "many", "--to", "csv") == {"written": f"{run.name}-csv"}
     out = Path(f"{run.name}-csv")
     assert tables(out) == tables(run)
@@ -222,7 +207,7 @@ def test_a_run_or_format_that_does_not_exist(there: Path) -> None:
 def test_a_trial_that_failed_has_no_weights(there: Path, home: Path) -> None:
     copied = there / "results" / "one-copy"
     copied.mkdir(parents=True)
-    (copied / "run.sqlite").write_bytes((run_of(home, "one") / "run.sqlite").read_bytes())
+    (copied / "run.sqlite").write_bytes((run_named(home, "one") / "run.sqlite").read_bytes())
     with Store(copied) as store:
         store.fail(0, "broken")
     message = refused("export", copied, "--to", "safetensors")
@@ -246,7 +231,7 @@ def test_a_store_that_is_damaged_and_a_disk_that_refuses(
 
 
 def test_the_file_of_a_label_needs_no_data(there: Path, home: Path) -> None:
-    config = yaml.safe_load((run_of(home, "one") / "config.yaml").read_text())
+    config = yaml.safe_load((run_named(home, "one") / "config.yaml").read_text())
     assert config["data"]["name"] == "digits"
     assert json.loads(winit("export", "one", "--to", "python", "--json").stdout) == {"written": "init_xavier.py"}
     text = Path("init_xavier.py").read_text()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from commands import refused, winit, winit_json, write
+from commands import refused, run_named, winit, winit_json, write
 
 pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
 from pyarrow import parquet
@@ -35,19 +35,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.fixture
-def there(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, from which the runs are found."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WINIT_RESULTS", str(home / "results"))
-    return tmp_path
-
-
-def run_of(home: Path, name: str) -> Path:
-    (found,) = (home / "results").glob(f"{name}-*")
-    return found
-
-
 def texts(frame: pd.DataFrame) -> list[list[str]]:
     """Cells as text; those that are blank in a CSV file are empty."""
     return [["" if pd.isna(cell) else str(cell) for cell in row] for row in frame.astype(object).to_numpy()]
@@ -55,7 +42,7 @@ def texts(frame: pd.DataFrame) -> list[list[str]]:
 
 @pytest.mark.parametrize("name", ["plain", "selected"])
 def test_there_is_a_file_per_table_with_what_the_csv_has(there: Path, home: Path, name: str) -> None:
-    run = run_of(home, name)
+    run = run_named(home, name)
     assert winit_json("export", name, "--to", "parquet") == {"written": f"{run.name}-parquet"}
     written = sorted(Path(f"{run.name}-parquet").iterdir())
     assert [path.name for path in written] == sorted(f"{path.stem}.parquet" for path in run.glob("*.csv"))
@@ -122,14 +109,14 @@ def changed_run(directory: Path, run: Path, statement: str) -> Path:
 
 
 def test_texts_are_not_guarded_against_spreadsheets(there: Path, home: Path) -> None:
-    changed = changed_run(there / "changed", run_of(home, "plain"), "UPDATE verdicts SET advice = '=1+1'")
+    changed = changed_run(there / "changed", run_named(home, "plain"), "UPDATE verdicts SET advice = '=1+1'")
     winit("export", changed, "all", "--to", "parquet")
     assert set(pd.read_parquet("all/verdicts.parquet")["advice"]) == {"=1+1"}
 
 
 def test_a_damaged_trial_is_left_out_and_said(there: Path, home: Path) -> None:
     statement = "UPDATE curves SET loss = loss + 1 WHERE trial_id = 1 AND step = 0"
-    damaged = changed_run(there / "damaged", run_of(home, "plain"), statement)
+    damaged = changed_run(there / "damaged", run_named(home, "plain"), statement)
     result = winit("export", damaged, "some", "--to", "parquet")
     assert result.exit_code == 1 and "left out as damaged: trial kaiming_normal/0.1/1" in result.stderr
     assert "kaiming_normal/0.1/1" not in set(pd.read_parquet("some/curves.parquet")["trial"])

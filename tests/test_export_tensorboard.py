@@ -60,14 +60,6 @@ def events(home: Path) -> Path:
     return home / "events"
 
 
-@pytest.fixture
-def there(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, from which the run is found."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WINIT_RESULTS", str(home / "results"))
-    return tmp_path
-
-
 def run_of(home: Path) -> Path:
     (found,) = (home / "results").iterdir()
     return found
